@@ -1,0 +1,1 @@
+"""Every service, MongoDB and one agent in one process."""

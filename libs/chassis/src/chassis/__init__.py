@@ -1,0 +1,1 @@
+"""What every service runs on: life-cycle, settings, clock, errors, web, telemetry, bus, store."""

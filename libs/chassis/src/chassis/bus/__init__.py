@@ -1,0 +1,1 @@
+"""The message bus: one port, two adapters, and the dispatch of deliveries."""

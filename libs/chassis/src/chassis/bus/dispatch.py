@@ -1,0 +1,188 @@
+"""From deliveries to handled batches: decode, handle together, settle; isolate what fails."""
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Union
+
+import msgspec
+import structlog
+
+from chassis.bus.port import Bus, Consumer, Delivery, Queue
+from chassis.clock import Clock
+from chassis.errors import BusDown, Unavailable
+from chassis.telemetry import BATCH, HANDLE_SECONDS, MESSAGES
+from contracts.messages import Message
+
+Handle = Callable[[Sequence[Message]], Awaitable[None]]
+"""Handles a batch as one: all of it is done when it returns, none of it when it raises."""
+
+MAX_BATCH = 1024
+_PAUSES = (0.05, 0.2, 0.5, 1.0, 2.0)
+_log = structlog.get_logger()
+
+
+class Dispatcher:
+    """Feeds one handler from some queues; a batch is whatever waits, one batch at a time.
+
+    A failing batch is handled again item by item: only the bad item is retried later or goes to
+    the dead letters. While something is Unavailable the batch waits and is tried again.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        queues: Sequence[Queue],
+        types: Iterable[type[Message]],
+        handle: Handle,
+        clock: Clock,
+        ready: Callable[[], None] | None = None,
+    ) -> None:
+        self._bus = bus
+        self._queues = queues
+        self._types = tuple(types)
+        self._many = msgspec.json.Decoder(list[Union[self._types]])  # type: ignore[name-defined]
+        self._raw = msgspec.json.Decoder(list[msgspec.Raw])
+        self._one = msgspec.json.Decoder(Union[self._types])
+        self._handle = handle
+        self._clock = clock
+        self._ready = ready
+        self._name = queues[0].name
+        self._waiting: deque[Delivery] = deque()
+        self._arrived = asyncio.Event()
+        self._consumers: list[Consumer] = []
+        self._task: asyncio.Task[None] | None = None
+        self._stopping = False
+
+    async def start(self) -> None:
+        """Subscribe and begin to handle."""
+        self._stopping = False
+        self._task = asyncio.create_task(self._run(), name=f"dispatch:{self._name}")
+        for queue in self._queues:
+            self._consumers.append(await self._bus.consume(queue, self._receive, self._ready))
+
+    async def stop(self) -> None:
+        """Take no more, finish the batch at hand; the rest goes back to the queue."""
+        self._stopping = True
+        self._arrived.set()
+        if self._task is not None:
+            await self._task
+        for consumer in self._consumers:
+            await consumer.stop()
+        self._consumers.clear()
+        self._waiting.clear()
+
+    def _receive(self, delivery: Delivery) -> None:
+        self._waiting.append(delivery)
+        self._arrived.set()
+
+    async def _run(self) -> None:
+        while True:
+            await self._arrived.wait()
+            if self._stopping:
+                return
+            if not self._waiting:
+                self._arrived.clear()
+                continue
+            try:
+                await self._batch()
+            except Exception:
+                _log.exception("dispatch.failed", queue=self._name)
+
+    async def _batch(self) -> None:
+        deliveries: list[Delivery] = []
+        messages: list[Message] = []
+        while self._waiting and len(messages) < MAX_BATCH:
+            delivery = self._waiting.popleft()
+            try:
+                messages += await self._decode(delivery)
+            except BusDown:
+                continue  # the broker delivers it again after the reconnect
+            deliveries.append(delivery)
+        started = time.perf_counter()
+        try:
+            if messages:
+                await self._patiently(messages)
+        except _Stopped:
+            return
+        except Exception:
+            _log.exception("dispatch.batch_failed", queue=self._name, items=len(messages))
+            await self._one_by_one(deliveries)
+            return
+        finally:
+            HANDLE_SECONDS.labels(self._name).observe(time.perf_counter() - started)
+        BATCH.labels(self._name).observe(len(messages))
+        MESSAGES.labels(self._name, "handled").inc(len(messages))
+        await self._acknowledge(deliveries)
+
+    async def _decode(self, delivery: Delivery) -> list[Message]:
+        try:
+            return self._many.decode(delivery.body)
+        except msgspec.MsgspecError:
+            return await self._decode_each(delivery)
+
+    async def _decode_each(self, delivery: Delivery) -> list[Message]:
+        """What is well-formed in a body; every bad item goes to the dead letters with its error."""
+        try:
+            items = self._raw.decode(delivery.body)
+        except msgspec.MsgspecError as error:
+            await self._bury(delivery, delivery.body, str(error))
+            return []
+        good: list[Message] = []
+        for item in items:
+            try:
+                good.append(self._one.decode(item))
+            except msgspec.MsgspecError as error:
+                await self._bury(delivery, b"[" + bytes(item) + b"]", str(error))
+        return good
+
+    async def _bury(self, delivery: Delivery, body: bytes, reason: str) -> None:
+        _log.error("dispatch.undecodable", queue=self._name, key=delivery.key, reason=reason)
+        MESSAGES.labels(self._name, "undecodable").inc()
+        await delivery.dead_letter(body, reason)
+
+    async def _patiently(self, messages: Sequence[Message]) -> None:
+        """Handle; wait and try again for as long as something is merely unavailable."""
+        for tries in range(1_000_000):
+            try:
+                await self._handle(messages)
+            except Unavailable as error:
+                if self._stopping:
+                    raise _Stopped from error
+                pause = _PAUSES[min(tries, len(_PAUSES) - 1)]
+                _log.warning("dispatch.unavailable", queue=self._name, error=str(error))
+                await self._clock.sleep(pause)
+            else:
+                return
+
+    async def _one_by_one(self, deliveries: Sequence[Delivery]) -> None:
+        for delivery in deliveries:
+            try:
+                for message in await self._decode(delivery):
+                    await self._alone(delivery, message)
+            except (BusDown, _Stopped):
+                continue  # not acknowledged: it comes again
+            await self._acknowledge([delivery])
+
+    async def _alone(self, delivery: Delivery, message: Message) -> None:
+        try:
+            await self._patiently([message])
+        except _Stopped:
+            raise
+        except Exception:
+            _log.exception("dispatch.item_failed", queue=self._name, kind=type(message).__name__)
+            MESSAGES.labels(self._name, "failed").inc()
+            await delivery.retry(msgspec.json.encode([message]))
+        else:
+            MESSAGES.labels(self._name, "handled").inc()
+
+    async def _acknowledge(self, deliveries: Sequence[Delivery]) -> None:
+        for delivery in deliveries:
+            with contextlib.suppress(BusDown):  # a lost acknowledgement means a repeat
+                await delivery.ack()
+
+
+class _Stopped(Exception):
+    """The dispatcher ends while its batch could not be handled."""

@@ -1,0 +1,97 @@
+"""Settings: one frozen struct per service, from the environment and an optional TOML file.
+
+A field ``listen_port`` is read from ``CORRAL_LISTEN_PORT``, from the file's ``listen_port``, or,
+for a secret, from the file named by ``CORRAL_LISTEN_PORT_FILE``. The environment wins.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+import msgspec
+
+from chassis.errors import CorralError
+
+PREFIX = "CORRAL_"
+CONFIG_FILE = "CORRAL_CONFIG"
+
+
+class BadSettings(CorralError):
+    """The settings are wrong"""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What every service needs to know. Durations in seconds.
+
+    ``ALIASES`` maps documented foreign names (``ANKA_LISTEN_ADDR``) to our fields.
+    ``SECRETS`` are never printed or logged.
+    """
+
+    ALIASES: ClassVar[Mapping[str, str]] = {}
+    SECRETS: ClassVar[frozenset[str]] = frozenset({"mongodb_url", "rabbitmq_url"})
+
+    mongodb_url: str = "mongodb://127.0.0.1:27017/?replicaSet=rs0"
+    mongodb_database: str = "corral"
+    rabbitmq_url: str = "amqp://guest:guest@127.0.0.1:5672/"
+    log_level: str = "info"
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = 0
+    drain_seconds: float = 10.0
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def load(kind: type[S], environ: Mapping[str, str], **given: Any) -> S:
+    """Read settings; ``given`` (command line) wins over the environment over the file.
+
+    Raises BadSettings that names what is unknown or of the wrong type.
+    """
+    known = {field.name for field in msgspec.structs.fields(kind)}
+    values = _from_file(environ.get(CONFIG_FILE), known)
+    values |= _from_environment(kind, environ, known)
+    values |= {name: value for name, value in given.items() if value is not None}
+    try:
+        return msgspec.convert(values, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise BadSettings(f"settings: {error}") from None
+
+
+def printable(settings: Settings) -> dict[str, Any]:
+    """The settings as ``--print-config`` shows them: secrets hidden."""
+    values = msgspec.to_builtins(settings)
+    assert isinstance(values, dict)
+    return {k: "***" if k in settings.SECRETS and v else v for k, v in values.items()}
+
+
+def _from_file(path: str | None, known: set[str]) -> dict[str, Any]:
+    if not path:
+        return {}
+    values = tomllib.loads(Path(path).read_text())
+    if unknown := sorted(set(values) - known):
+        raise BadSettings(f"{path}: unknown settings {', '.join(unknown)}")
+    return values
+
+
+def _from_environment(
+    kind: type[Settings], environ: Mapping[str, str], known: set[str]
+) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    unknown: list[str] = []
+    for foreign, field in kind.ALIASES.items():
+        if foreign in environ:
+            values[field] = environ[foreign]
+    for name, value in environ.items():
+        if not name.startswith(PREFIX) or name == CONFIG_FILE:
+            continue
+        field = name.removeprefix(PREFIX).lower()
+        if field in known:
+            values[field] = value
+        elif field.removesuffix("_file") in known:
+            values[field.removesuffix("_file")] = Path(value).read_text().strip()
+        else:
+            unknown.append(name)
+    if unknown:
+        raise BadSettings(f"unknown settings in the environment: {', '.join(sorted(unknown))}")
+    return values

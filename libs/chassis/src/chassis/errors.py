@@ -1,0 +1,41 @@
+"""The errors that cross a border inside a service.
+
+CorralError
+├── NotFound      the thing named does not exist
+├── Conflict      it exists already, or was changed meanwhile
+├── Refused       well-formed, but cannot be done; the text is for the user
+└── Unavailable   try again later: nothing is known to be wrong with the request
+    ├── BusDown   the broker did not confirm in time
+    └── StoreDown the database did not answer in time
+"""
+
+
+class CorralError(Exception):
+    """Base of all; without arguments its text is the docstring of its class."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(args or ((self.__doc__ or "").strip(),)))
+
+
+class NotFound(CorralError):
+    """Not found"""
+
+
+class Conflict(CorralError):
+    """Exists already"""
+
+
+class Refused(CorralError):
+    """Refused"""
+
+
+class Unavailable(CorralError):
+    """Try again later"""
+
+
+class BusDown(Unavailable):
+    """The message broker did not confirm in time"""
+
+
+class StoreDown(Unavailable):
+    """The database did not answer in time"""

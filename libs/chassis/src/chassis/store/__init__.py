@@ -1,0 +1,1 @@
+"""The document store: one port, one adapter."""

@@ -1,0 +1,54 @@
+"""Logs as JSON lines of dotted event names with fields; shared metrics."""
+
+import logging
+import sys
+from typing import Any
+
+import msgspec
+import structlog
+from prometheus_client import Counter, Gauge, Histogram
+
+MESSAGES = Counter("corral_bus_messages_total", "Messages handled.", ["queue", "outcome"])
+BATCH = Histogram(
+    "corral_bus_batch_items",
+    "Messages per handled batch.",
+    ["queue"],
+    buckets=(1, 4, 16, 64, 256, 1024),
+)
+HANDLE_SECONDS = Histogram("corral_bus_handle_seconds", "Time to handle one batch.", ["queue"])
+PUBLISHED = Counter("corral_bus_published_total", "Messages confirmed by the bus.")
+CONNECTED = Gauge("corral_bus_connected", "1 while the bus is connected.")
+
+
+def configure(service: str, level: str = "info") -> None:
+    """Send structlog and the standard library's loggers to standard error as JSON lines."""
+    encoder = msgspec.json.Encoder(enc_hook=str)
+
+    def render(_logger: object, _name: str, event: Any) -> str:
+        return encoder.encode(dict(event)).decode()
+
+    number = logging.getLevelNamesMapping()[level.upper()]
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.processors.format_exc_info, render],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    structlog.contextvars.bind_contextvars(service=service)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                render,
+            ],
+            foreign_pre_chain=shared,
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)

@@ -1,0 +1,118 @@
+"""HTTP for every service: health, metrics, JSON, a request id in every answer and log line."""
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+
+import msgspec
+import structlog
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+Check = Callable[[], Awaitable[str]]
+"""A readiness check: the empty string, or what is wrong."""
+
+REQUEST_ID = "X-Request-ID"
+_MAX_REQUEST_ID = 128
+_log = structlog.get_logger()
+
+
+class Health:
+    """Liveness is answering at all; readiness is every check saying nothing."""
+
+    def __init__(self, checks: Mapping[str, Check]) -> None:
+        self._checks = checks
+        self.draining = False
+
+    async def livez(self, _request: web.Request) -> web.Response:
+        """200 while the process answers."""
+        return web.Response(text="ok\n")
+
+    async def readyz(self, request: web.Request) -> web.Response:
+        """200 when every check passes, else 503; ``?verbose`` names each."""
+        wrong = {"drain": "draining"} if self.draining else {}
+        for name, check in self._checks.items():
+            try:
+                problem = await asyncio.wait_for(check(), 2)
+            except Exception as error:
+                problem = repr(error)
+            if problem:
+                wrong[name] = problem
+        lines = "".join(f"{k}: {v}\n" for k, v in wrong.items()) or "ok\n"
+        if "verbose" in request.query:
+            lines += "".join(f"[{'-' if n in wrong else '+'}] {n}\n" for n in self._checks)
+        return web.Response(text=lines, status=503 if wrong else 200)
+
+    def add_to(self, app: web.Application) -> None:
+        """Add both probes; they are open without authentication."""
+        app.router.add_get("/livez", self.livez)
+        app.router.add_get("/readyz", self.readyz)
+
+
+async def metrics(_request: web.Request) -> web.Response:
+    """The process' metrics in the Prometheus text format."""
+    return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+@web.middleware
+async def request_ids(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Take the caller's request id or make one; bind it to the log and return it."""
+    given = request.headers.get(REQUEST_ID, "")
+    identity = (
+        given if 0 < len(given) <= _MAX_REQUEST_ID and given.isprintable() else uuid.uuid4().hex
+    )
+    request[REQUEST_ID] = identity
+    with structlog.contextvars.bound_contextvars(request_id=identity):
+        response = await handler(request)
+    if not response.prepared:
+        response.headers[REQUEST_ID] = identity
+    return response
+
+
+def json_response(value: object, status: int = 200) -> web.Response:
+    """A struct or builtin as compact JSON."""
+    return web.Response(
+        body=msgspec.json.encode(value), status=status, content_type="application/json"
+    )
+
+
+class WebServer:
+    """An application on one address; ``port`` 0 takes a free one, ``address`` tells which."""
+
+    def __init__(self, app: web.Application, host: str, port: int) -> None:
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=5)
+        self._host = host
+        self._port = port
+
+    @property
+    def port(self) -> int:
+        """The port it listens on (after start)."""
+        return self._port
+
+    @property
+    def address(self) -> str:
+        """Its URL, without a trailing slash."""
+        return f"http://{self._host}:{self._port}"
+
+    async def start(self) -> None:
+        """Listen."""
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self._host, self._port, backlog=1024)
+        await site.start()
+        for address in self._runner.addresses:
+            self._port = address[1]
+        _log.info("web.listening", address=self.address)
+
+    async def stop(self) -> None:
+        """Finish running requests, close."""
+        await self._runner.cleanup()
+
+
+def metrics_server(health: Health, host: str, port: int) -> WebServer:
+    """The second listener that every service has: metrics and probes."""
+    app = web.Application()
+    app.router.add_get("/metrics", metrics)
+    health.add_to(app)
+    return WebServer(app, host, port)

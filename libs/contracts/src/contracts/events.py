@@ -1,0 +1,72 @@
+"""The event log: what happened, for operators and webhooks."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import TypeAlias
+
+import msgspec
+
+from contracts.messages import Fact
+
+Scalar: TypeAlias = str | int | float | bool | None
+
+
+class EventKind(StrEnum):
+    """The eleven documented kinds, then ours (additive)."""
+
+    START_VM = "StartVM"
+    VM_STARTED = "VMStarted"
+    VM_FAILED_TO_START = "VMFailedToStart"
+    TERMINATE_VM = "TerminateVM"
+    VM_TERMINATED = "VMTerminated"
+    DISTRIBUTE_TEMPLATE_TO_NODES = "DistributeTemplateToNodes"
+    TEMPLATE_PULLED = "TemplatePulled"
+    DELETE_REGISTRY_VM = "DeleteRegistryVm"
+    CONFIG_NODE = "ConfigNode"
+    DELETE_NODE = "DeleteNode"
+    NODE_UNREGISTERED = "NodeUnregistered"
+    VM_RESTARTED = "VMRestarted"
+    VM_LOST = "VMLost"
+    VM_RECOVERED = "VMRecovered"
+    START_RETRIED = "StartRetried"
+    UNKNOWN_VM_PERSISTS = "UnknownVmPersists"
+    NODE_JOINED = "NodeJoined"
+    NODE_OFFLINE = "NodeOffline"
+    NODE_ONLINE = "NodeOnline"
+    GROUP_CREATED = "GroupCreated"
+    GROUP_UPDATED = "GroupUpdated"
+    GROUP_DELETED = "GroupDeleted"
+    TEMPLATE_PUSHED = "TemplatePushed"
+
+
+class EventType(StrEnum):
+    """Who made it happen: somebody through the API, or the system."""
+
+    API = "apiAction"
+    SYSTEM = "systemAction"
+
+
+class EventHappened(Fact, frozen=True, kw_only=True, tag="event.happened.v1"):
+    """One line of the event log, said by the owner of its subject.
+
+    ``id`` is set always. ``subject`` is the id of the instance, node, group or template whose
+    events keep their order. ``fields`` are the kind's own documented keys, as on the wire.
+    """
+
+    kind: EventKind
+    event_type: EventType
+    sub_type: str
+    subject: str
+    at: datetime
+    machine: str = ""
+    actor: str = ""
+    request_id: str = ""
+    fields: dict[str, Scalar] = {}
+
+
+class EventDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An event in the log; ``sequence`` grows by one, without holes."""
+
+    id: str = msgspec.field(name="_id")
+    sequence: int
+    event: EventHappened

@@ -1,0 +1,167 @@
+"""Gateway and scheduler about instances; everybody else hears what became of them."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import TypeAlias
+
+import msgspec
+
+from contracts.documents import Pending
+from contracts.messages import Command, Fact
+from contracts.templates import TemplateRef
+from contracts.vms import Overrides, Script, ScriptResult, VmInfo
+
+DEFAULT_PRIORITY = 1000
+"""Priority of an instance whose request gave none (1 to 10000, lower first)."""
+
+
+class InstanceState(StrEnum):
+    """The nine documented states; no other word exists on the wire."""
+
+    SCHEDULING = "Scheduling"
+    PULLING = "Pulling"
+    STARTED = "Started"
+    STOPPING = "Stopping"
+    STOPPED = "Stopped"
+    TERMINATING = "Terminating"
+    TERMINATED = "Terminated"
+    ERROR = "Error"
+    PUSHING = "Pushing"
+
+
+MetadataValue: TypeAlias = str | int | float | bool
+
+
+class InstanceSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What was asked. Written by the gateway alone.
+
+    ``priority`` 0 means the default. ``restarts`` counts the wished restarts.
+    ``actor`` and ``request_id`` are of the request that last moved something acted on.
+    """
+
+    template: TemplateRef
+    registry: str = ""
+    wanted_version: int | None = None
+    name: str | None = None
+    external_id: str | None = None
+    metadata: dict[str, MetadataValue] | None = None
+    node_id: str | None = None
+    group_id: str | None = None
+    priority: int = 0
+    name_template: str = ""
+    script: Script | None = None
+    overrides: Overrides = Overrides()
+    terminate: bool = False
+    restarts: int = 0
+    actor: str = ""
+    request_id: str = ""
+
+    @property
+    def vcpu(self) -> int:
+        """Virtual CPUs that the VM will have."""
+        return self.overrides.vcpu or self.template.cpu
+
+    @property
+    def vram_mb(self) -> int:
+        """MiB of memory that the VM will have."""
+        return self.overrides.vram or self.template.ram_mb
+
+
+class Reason(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Why an instance waits: a filter's name, its sentence, and how many nodes it refused."""
+
+    filter: str
+    message: str
+    nodes: int = 0
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One try on one node; ``failure`` is empty while it may still succeed."""
+
+    number: int
+    node_id: str
+    placed: datetime
+    failure: str = ""
+
+
+class InstanceStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is. Written by the scheduler alone (the gateway writes the first one).
+
+    ``attempt`` 0: no order ever went out. ``live``: the attempt may have a VM on ``node_id``,
+    so its capacity is held. ``deadline`` and ``valid_until`` belong to the running attempt.
+    ``changed`` is the public ``ts``; ``ended`` starts the minute before removal.
+    """
+
+    state: InstanceState = InstanceState.SCHEDULING
+    observed_generation: int = 0
+    message: str = ""
+    node_id: str = ""
+    queue: str = ""
+    attempt: int = 0
+    epoch: int = 0
+    live: bool = False
+    was_started: bool = False
+    progress: float = 0.0
+    restarts: int = 0
+    deadline: datetime | None = None
+    valid_until: datetime | None = None
+    vminfo: VmInfo | None = None
+    script_result: ScriptResult | None = None
+    reasons: tuple[Reason, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+    changed: datetime
+    ended: datetime | None = None
+
+
+class InstanceDocument(Pending, frozen=True, kw_only=True, omit_defaults=True):
+    """An instance as stored in ``instances``."""
+
+    spec: InstanceSpec
+    status: InstanceStatus
+
+
+class StartVM(Command, frozen=True, kw_only=True, tag="vm.start.v1"):
+    """Start one instance; its document is durable already."""
+
+    instance: InstanceDocument
+
+
+class TerminateVM(Command, frozen=True, kw_only=True, tag="vm.terminate.v1"):
+    """``spec.terminate`` was set with this generation."""
+
+    instance_id: str
+    generation: int
+    spec: InstanceSpec
+
+
+class RestartVM(Command, frozen=True, kw_only=True, tag="vm.restart.v1"):
+    """``spec.restarts`` grew with this generation."""
+
+    instance_id: str
+    generation: int
+    spec: InstanceSpec
+
+
+class UpdateVM(Command, frozen=True, kw_only=True, tag="vm.update.v1"):
+    """Name, external id or metadata changed; nobody acts, views move."""
+
+    instance_id: str
+    generation: int
+    spec: InstanceSpec
+
+
+class InstanceChanged(Fact, frozen=True, kw_only=True, tag="instance.changed.v1"):
+    """The scheduler wrote a new status. ``spec`` comes without the script's body."""
+
+    instance_id: str
+    generation: int
+    status_revision: int
+    created: datetime
+    spec: InstanceSpec
+    status: InstanceStatus
+
+
+class InstanceRemoved(Fact, frozen=True, kw_only=True, tag="instance.removed.v1"):
+    """The record is gone; it will not come back."""
+
+    instance_id: str

@@ -1,0 +1,1 @@
+"""The REST API: parses, records wishes, answers from a projection."""

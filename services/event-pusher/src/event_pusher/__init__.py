@@ -1,0 +1,1 @@
+"""Owns the event log, and delivers it to webhooks."""

@@ -1,0 +1,1 @@
+"""Runs VMs on one host, and reports what is really there."""

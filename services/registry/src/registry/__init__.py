@@ -1,0 +1,1 @@
+"""Owns templates: an OCI registry with the documented façade."""

@@ -1,0 +1,1 @@
+"""Owns instances and nodes: decides which node runs which VM."""
