@@ -61,7 +61,7 @@ class EventHappened(Fact, frozen=True, kw_only=True, tag="event.happened.v1"):
     machine: str = ""
     actor: str = ""
     request_id: str = ""
-    fields: dict[str, Scalar] = {}
+    fields: dict[str, Scalar] = {}  # noqa: RUF012 -- msgspec copies it
 
 
 class EventDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -70,3 +70,29 @@ class EventDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     id: str = msgspec.field(name="_id")
     sequence: int
     event: EventHappened
+
+
+class OpenDelivery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An event that an endpoint has not got yet; ``attempts`` failed, the next one is ``due``."""
+
+    sequence: int
+    attempts: int = 0
+    due: datetime | None = None
+
+
+class EndpointStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How far an endpoint is: every sequence up to ``cursor`` arrived, unless it is in ``open``.
+
+    ``epoch`` is the lease epoch of the event-pusher that wrote it.
+    """
+
+    cursor: int
+    open: tuple[OpenDelivery, ...] = ()
+    epoch: int = 0
+
+
+class EndpointDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A receiver of events as stored in ``endpoints``; its status is the event-pusher's."""
+
+    id: str = msgspec.field(name="_id")
+    status: EndpointStatus
