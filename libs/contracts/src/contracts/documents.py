@@ -31,11 +31,12 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     ``pending`` is set with every spec write that somebody must act on, and recomputed by each
     status write: it stays while ``generation`` is above the status' ``observed_generation``.
+    The counters are factories so that they are always stored: ``$inc`` and filters need them.
     """
 
     id: str = msgspec.field(name="_id")
-    generation: int = 1
-    status_revision: int = 0
+    generation: int = msgspec.field(default_factory=lambda: 1)
+    status_revision: int = msgspec.field(default_factory=lambda: 0)
     pending: bool = False
     created: datetime
     outbox: tuple[Said, ...] = ()
