@@ -10,7 +10,7 @@ _log = structlog.get_logger()
 
 
 class LeaseDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """Who holds the lease; ``epoch`` grows with every change of holder. ``commit``: the last one."""
+    """Who holds it; ``epoch`` grows with every change of holder. ``commit``: the last one."""
 
     id: str = msgspec.field(name="_id")
     holder: str = ""

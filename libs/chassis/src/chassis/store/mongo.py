@@ -1,5 +1,6 @@
 """The only file that imports motor: MongoDB behind the store port."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -40,6 +41,7 @@ from chassis.store.port import (
 
 _DOWN = (ConnectionFailure, ServerSelectionTimeoutError, NetworkTimeout, ExecutionTimeout)
 _DUPLICATE_KEY = 11000
+_NOT_INITIALISED = 94
 _DURABLE = WriteConcern(w="majority", j=True, wtimeout=10_000)
 _OPTIONS: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True, tzinfo=UTC)
 
@@ -109,7 +111,7 @@ class MongoStore:
     ) -> T | None:
         """See Store."""
         async with _errors():
-            found = await self._database[collection].find_one_and_update(
+            found: dict[str, Any] | None = await self._database[collection].find_one_and_update(
                 where, change, upsert=upsert, return_document=ReturnDocument.AFTER
             )
         return None if found is None else msgspec.convert(found, kind)
@@ -162,6 +164,37 @@ class MongoStore:
             assert not mixed, "required and optional updates do not mix in one run"
             results.append((result.matched_count + result.upserted_count, wanted))
         return results
+
+
+async def make_primary(address: str, replica_set: str, limit: float) -> None:
+    """Make the lone mongod at ``address`` the primary of a replica set of one.
+
+    Also when it was one before at another port. StoreDown when it is not within ``limit`` seconds.
+    """
+    client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(
+        f"mongodb://{address}/?directConnection=true", serverSelectionTimeoutMS=int(limit * 1000)
+    )
+    members = [{"_id": 0, "host": address}]
+    wanted: dict[str, Any] = {"_id": replica_set, "members": members}
+    try:
+        async with _errors(), asyncio.timeout(limit):
+            try:
+                status = await client.admin.command("replSetGetConfig")
+            except OperationFailure as error:
+                if error.code != _NOT_INITIALISED:
+                    raise
+                await client.admin.command("replSetInitiate", wanted)
+            else:
+                known = status["config"]
+                if known["members"][0]["host"] != address:
+                    known |= {"members": members, "version": known["version"] + 1}
+                    await client.admin.command("replSetReconfig", known, force=True)
+            while not (await client.admin.command("hello"))["isWritablePrimary"]:  # noqa: ASYNC110 -- polled
+                await asyncio.sleep(0.01)
+    except TimeoutError as error:
+        raise StoreDown(f"{address} did not become primary") from error
+    finally:
+        client.close()
 
 
 def _optional(write: Write) -> bool:

@@ -1,0 +1,59 @@
+"""One mongod and one RabbitMQ per session, started on demand."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from chassis.bus.amqp import AmqpBus
+from chassis.bus.memory import MemoryBus
+
+from chassis.clock import SystemClock
+from chassis.servers import MongoServer, RabbitServer
+from chassis.store.mongo import MongoStore
+from tests.clock import ManualClock
+from tests.servers import fresh_store, fresh_vhost, mongo_server, rabbit_server
+
+
+@pytest.fixture(scope="session")
+async def mongod(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[MongoServer]:
+    """A mongod for the whole session; never stop it in a test, start your own for that."""
+    server = mongo_server(tmp_path_factory.mktemp("mongod"))
+    await server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="session")
+async def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RabbitServer]:
+    """A RabbitMQ for the whole session; never stop it in a test, start your own for that."""
+    server = rabbit_server(tmp_path_factory.mktemp("rabbitmq"), management=True)
+    await server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="module")
+async def store(mongod: MongoServer) -> AsyncIterator[MongoStore]:
+    """A store on a database of this test module."""
+    store = fresh_store(mongod)
+    yield store
+    await store.stop()
+
+
+@pytest.fixture
+async def own_store(mongod: MongoServer) -> AsyncIterator[MongoStore]:
+    """A store on a database of this test alone."""
+    store = fresh_store(mongod)
+    yield store
+    await store.stop()
+
+
+@pytest.fixture(scope="module")
+async def rabbitmq_url(rabbitmq: RabbitServer) -> str:
+    """A virtual host of this test module."""
+    return await fresh_vhost(rabbitmq)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """A clock that stands still until it is advanced."""
+    return ManualClock()
