@@ -1,0 +1,1 @@
+"""What is true of events and their delivery, without any I/O."""
