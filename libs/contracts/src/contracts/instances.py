@@ -36,7 +36,8 @@ class InstanceSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """What was asked. Written by the gateway alone.
 
     ``priority`` 0 means the default. ``restarts`` counts the wished restarts.
-    ``actor`` and ``request_id`` are of the request that last moved something acted on.
+    ``actor`` and ``request_id`` are of the request that last moved something acted on,
+    ``start_request_id`` (the public ``inflight_reqid``) of the one that made the instance.
     """
 
     template: TemplateRef
@@ -55,6 +56,7 @@ class InstanceSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     restarts: int = 0
     actor: str = ""
     request_id: str = ""
+    start_request_id: str = ""
 
     @property
     def vcpu(self) -> int:
@@ -88,7 +90,8 @@ class InstanceStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     """What is. Written by the scheduler alone (the gateway writes the first one).
 
     ``attempt`` 0: no order ever went out. ``live``: the attempt may have a VM on ``node_id``,
-    so its capacity is held. ``deadline`` and ``valid_until`` belong to the running attempt.
+    so its capacity is held. ``lost``: in Error only because its node is silent.
+    ``giving_up``: the attempt took too long and was ordered away. ``deadline`` and ``valid_until`` belong to the running attempt.
     ``changed`` is the public ``ts``; ``ended`` starts the minute before removal.
     """
 
@@ -101,6 +104,8 @@ class InstanceStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     epoch: int = 0
     live: bool = False
     was_started: bool = False
+    lost: bool = False
+    giving_up: bool = False
     progress: float = 0.0
     restarts: int = 0
     deadline: datetime | None = None

@@ -165,8 +165,12 @@ class NodeHello(Report, frozen=True, kw_only=True, tag="node.hello.v1"):
 
 
 class NodeHeartbeat(Report, frozen=True, kw_only=True, tag="node.heartbeat.v1"):
-    """The agent is there. ``facts`` only when they changed; ``vms`` lists every known attempt."""
+    """The agent is there. ``facts`` only when they changed; ``vms`` lists every known attempt.
 
+    ``queue``: where its orders go, for a scheduler that does not know the node.
+    """
+
+    queue: str = ""
     facts: NodeFacts | None = None
     usage: NodeUsage
     vms: tuple[VmState, ...] = ()

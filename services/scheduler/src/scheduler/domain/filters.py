@@ -1,0 +1,82 @@
+"""Which nodes can take a request; each refusal says its reason. Small, pure, one idea each."""
+
+from collections.abc import Callable
+
+from contracts.nodes import NodeState
+from scheduler.domain.node import Node
+from scheduler.domain.request import Request
+
+Filter = Callable[[Request, Node], bool]
+
+
+def _online(_request: Request, node: Node) -> bool:
+    return node.status.state is not NodeState.OFFLINE
+
+
+def _licence(_request: Request, node: Node) -> bool:
+    return node.status.facts.license_valid
+
+
+def _pinned(request: Request, node: Node) -> bool:
+    return not request.node_id or request.node_id == node.id
+
+
+def _group(request: Request, node: Node) -> bool:
+    return not request.group_id or request.group_id in node.group_ids
+
+
+def _architecture(request: Request, node: Node) -> bool:
+    return not request.arch or request.arch == node.arch
+
+
+def _capability(request: Request, node: Node) -> bool:
+    return request.needs <= node.capabilities
+
+
+def _vlan(request: Request, node: Node) -> bool:
+    return not request.vlan or request.vlan in node.status.facts.vlans
+
+
+def _usb(request: Request, node: Node) -> bool:
+    return not request.usb_device or any(
+        device.claim == request.usb_device and not device.busy
+        for device in node.status.facts.usb_devices
+    )
+
+
+def _drain(_request: Request, node: Node) -> bool:
+    return not node.draining
+
+
+def _clock(_request: Request, node: Node) -> bool:
+    return not node.skewed
+
+
+def _capacity(request: Request, node: Node) -> bool:
+    return node.room(request.vcpu, request.vram) > 0
+
+
+FILTERS: tuple[tuple[str, str, Filter], ...] = (
+    ("pinned", "is not the node asked for", _pinned),
+    ("group", "is not in the node group", _group),
+    ("architecture", "has another architecture", _architecture),
+    ("online", "is offline", _online),
+    ("licence", "has no valid licence", _licence),
+    ("drain", "is in drain mode", _drain),
+    ("clock", "has a clock that is too far off", _clock),
+    ("capability", "has a driver that cannot honour an override", _capability),
+    ("vlan", "does not know the VLAN", _vlan),
+    ("usb", "has no such USB device free", _usb),
+    ("capacity", "has no free capacity", _capacity),
+)
+"""Name, the end of a sentence that begins with "the node", and the filter; asked in this order."""
+
+SENTENCES = {name: f"the node {sentence}" for name, sentence, _ in FILTERS}
+
+
+def refusal(request: Request, node: Node) -> str:
+    """The name of the first filter that refuses, or the empty string."""
+    for name, _, accepts in FILTERS:
+        if not accepts(request, node):
+            return name
+    return ""

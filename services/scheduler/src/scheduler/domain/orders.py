@@ -1,0 +1,95 @@
+"""Orders to nodes, made from what an instance's document says; so they can be made again."""
+
+from datetime import datetime, timedelta
+
+from contracts.nodes import ConfigureAgent
+from contracts.vms import RebootVm, RunVm, StopVm
+from scheduler.domain.instance import Instance
+from scheduler.domain.limits import Limits
+from scheduler.domain.node import Node
+
+
+class Orders:
+    """Orders of one leader: all carry its ``epoch`` and a deadline."""
+
+    def __init__(self, limits: Limits, cloud_id: str, epoch: int) -> None:
+        self._limits = limits
+        self._cloud_id = cloud_id
+        self._epoch = epoch
+
+    def run(self, instance: Instance, now: datetime) -> RunVm:
+        """Have the instance's attempt running."""
+        spec, status = instance.spec, instance.status
+        return RunVm(
+            node_id=status.node_id,
+            queue=status.queue,
+            deadline=self._deadline(now),
+            epoch=self._epoch,
+            attempt=status.attempt,
+            instance_id=instance.id,
+            valid_until=instance.valid_until or self._valid_until(now),
+            validity=self._limits.validity,
+            cloud_id=self._cloud_id,
+            registry=spec.registry,
+            template=spec.template,
+            name_template=spec.name_template,
+            script=spec.script,
+            overrides=spec.overrides,
+        )
+
+    def stop(
+        self, instance_id: str, attempt: int, node_id: str, queue: str, now: datetime
+    ) -> StopVm:
+        """Have no VM of this instance up to this attempt on that node."""
+        return StopVm(
+            node_id=node_id,
+            queue=queue,
+            deadline=self._deadline(now),
+            epoch=self._epoch,
+            attempt=attempt,
+            instance_id=instance_id,
+        )
+
+    def reboot(self, instance: Instance, now: datetime) -> RebootVm:
+        """Carry out the newest wished restart."""
+        status = instance.status
+        return RebootVm(
+            node_id=status.node_id,
+            queue=status.queue,
+            deadline=self._deadline(now),
+            epoch=self._epoch,
+            attempt=status.attempt,
+            instance_id=instance.id,
+            number=instance.spec.restarts,
+            vnc_password=instance.spec.overrides.vnc_password,
+        )
+
+    def configure(self, node: Node, now: datetime, *, rejoin: bool = False) -> ConfigureAgent:
+        """Tell a node how to behave."""
+        return ConfigureAgent(
+            node_id=node.id,
+            queue=node.queue,
+            deadline=self._deadline(now),
+            epoch=self._epoch,
+            version=node.generation,
+            heartbeat=node.heartbeat or self._limits.heartbeat,
+            rejoin=rejoin,
+            central_logging=not node.spec.disable_central_logging,
+        )
+
+    def rejoin(self, node_id: str, queue: str, now: datetime) -> ConfigureAgent:
+        """Ask an agent that the cloud does not know to say hello."""
+        return ConfigureAgent(
+            node_id=node_id,
+            queue=queue,
+            deadline=self._deadline(now),
+            epoch=self._epoch,
+            heartbeat=self._limits.heartbeat,
+            rejoin=True,
+        )
+
+    def _deadline(self, now: datetime) -> datetime:
+        return now + timedelta(seconds=self._limits.order)
+
+    def _valid_until(self, now: datetime) -> datetime:
+        return now + timedelta(seconds=self._limits.validity)

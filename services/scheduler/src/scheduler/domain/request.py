@@ -1,0 +1,60 @@
+"""What placement needs to know of an instance; equal requests wait in one line."""
+
+import msgspec
+
+from contracts.instances import InstanceSpec
+
+_OVERRIDES_NEEDING_SUPPORT = (
+    "vcpu",
+    "vram",
+    "mac_address",
+    "vlan_tag",
+    "network_mode",
+    "network_local",
+    "port_forwarding_override",
+    "disk",
+    "vnc_password",
+    "usb_device",
+)
+_INTEL_ONLY = ("video_controller", "hvapic", "csr_active_config", "hw_serial", "hw_uuid")
+INTEL_CAPABILITY = "video_controller"
+"""The one capability that stands for all overrides of Intel hosts."""
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """``vram`` in MiB; ``needs`` are capabilities a driver must have."""
+
+    arch: str
+    template_id: str
+    digest: str
+    vcpu: int
+    vram: int
+    group_id: str = ""
+    node_id: str = ""
+    needs: frozenset[str] = frozenset()
+    usb_device: str = ""
+    vlan: str = ""
+
+    def in_group(self, group_id: str) -> "Request":
+        """The same request to another node group."""
+        return msgspec.structs.replace(self, group_id=group_id)
+
+
+def request_of(spec: InstanceSpec) -> Request:
+    """The request that an instance's wish makes."""
+    overrides = spec.overrides
+    needs = {n for n in _OVERRIDES_NEEDING_SUPPORT if getattr(overrides, n) is not None}
+    if any(getattr(overrides, name) is not None for name in _INTEL_ONLY):
+        needs.add(INTEL_CAPABILITY)
+    return Request(
+        arch=spec.template.arch,
+        template_id=spec.template.id,
+        digest=spec.template.digest,
+        vcpu=spec.vcpu,
+        vram=spec.vram_mb,
+        group_id=spec.group_id or "",
+        node_id=spec.node_id or "",
+        needs=frozenset(needs),
+        usb_device=overrides.usb_device or "",
+        vlan=overrides.vlan_tag or "",
+    )

@@ -1,0 +1,178 @@
+"""Everything the one decider knows, and what the current turn has changed."""
+
+from collections import defaultdict
+
+from contracts.instances import InstanceDocument
+from contracts.messages import Message, Order
+from contracts.nodes import NodeDocument
+from scheduler.domain.cluster import Cluster
+from scheduler.domain.instance import Instance
+from scheduler.domain.limits import Limits, Moment
+from scheduler.domain.node import Claim, Node
+from scheduler.domain.orders import Orders
+from scheduler.domain.placement import Placed, place
+from scheduler.domain.request import request_of
+from scheduler.domain.waiting import Waiting
+from scheduler.domain.weighers import Strategy
+
+
+class World:
+    """Memory of one leader, rebuilt from documents when it takes over or anything goes wrong.
+
+    A turn changes it through ``touch`` and friends; the commit then takes ``changed``,
+    ``changed_nodes``, ``removed``, ``removed_nodes``, ``orders`` and ``facts``, and clears them.
+    ``tombstones`` are ids known as ended, looked up for the messages of this turn.
+    """
+
+    def __init__(self, limits: Limits, cloud_id: str, epoch: int, strategy: Strategy) -> None:
+        self.limits = limits
+        self.epoch = epoch
+        self.order = Orders(limits, cloud_id, epoch)
+        self.instances: dict[str, Instance] = {}
+        self.cluster = Cluster(strategy)
+        self.waiting = Waiting()
+        self.on_node: defaultdict[str, dict[str, Instance]] = defaultdict(dict)
+        self.under_way: dict[str, Instance] = {}
+        self.ended: dict[str, Instance] = {}
+        self.tombstones: set[str] = set()
+        self.changed: dict[str, Instance] = {}
+        self.changed_nodes: dict[str, bool] = {}
+        self.removed: list[Instance] = []
+        self.removed_nodes: list[Node] = []
+        self.orders: list[Order] = []
+        self.facts: list[Message] = []
+        self._queued: set[str] = set()
+        self._pulls: dict[str, tuple[Node, str]] = {}
+
+    def load_node(self, document: NodeDocument, moment: Moment) -> Node:
+        """A node from its document; silence is counted from now."""
+        node = Node(document, moment.tick)
+        self.cluster.add(node)
+        for instance in self.on_node[node.id].values():
+            self._claim(instance, node)
+        return node
+
+    def load_instance(self, document: InstanceDocument) -> Instance:
+        """An instance from its document."""
+        instance = Instance(document)
+        self.instances[instance.id] = instance
+        self.settle(instance)
+        return instance
+
+    def touch(self, instance: Instance) -> None:
+        """The turn changed it: to be written and told."""
+        self.changed[instance.id] = instance
+        self.settle(instance)
+
+    def settle(self, instance: Instance) -> None:
+        """Derive claims, queueing and watches from its status. The one place that does."""
+        status = instance.status
+        held = self.on_node[status.node_id]
+        if status.live and instance.id not in held:
+            held[instance.id] = instance
+            if node := self.cluster.nodes.get(status.node_id):
+                self._claim(instance, node)
+        elif not status.live and held.pop(instance.id, None) is not None:
+            self._release(instance)
+        self._settle_pull(instance)
+        _keep(self.under_way, instance, status.live and not instance.ended)
+        _keep(self.ended, instance, instance.ended)
+        if instance.waiting and instance.id not in self._queued:
+            self._queue(instance)
+
+    def touch_node(self, node: Node, *, urgent: bool, better: bool) -> None:
+        """The turn changed a node; ``urgent`` changes are told within a second."""
+        self.changed_nodes[node.id] = self.changed_nodes.get(node.id, False) or urgent
+        self.cluster.touch(node, better=better)
+
+    def remove(self, instance: Instance) -> None:
+        """Its record has stood long enough."""
+        del self.instances[instance.id]
+        self.changed.pop(instance.id, None)
+        self._queued.discard(instance.id)
+        for index in (self.under_way, self.ended):
+            index.pop(instance.id, None)
+        self.removed.append(instance)
+
+    def remove_node(self, node: Node) -> None:
+        """Its record goes; instances on it wait for its return."""
+        self.cluster.remove(node)
+        self.changed_nodes.pop(node.id, False)
+        self.removed_nodes.append(node)
+
+    def place_waiting(self, moment: Moment) -> None:
+        """Give nodes to those that wait, best first, until nobody can be helped."""
+        if self.cluster.improved:
+            self.waiting.wake(self.cluster.improved)
+            self.cluster.improved.clear()
+        while line := self.waiting.next():
+            instance = line.head()
+            assert instance is not None
+            tried = {attempt.node_id for attempt in instance.status.attempts}
+            decision = place(line.request, self.cluster, tried)
+            if isinstance(decision, Placed):
+                self.waiting.taken(line)
+                self._queued.discard(instance.id)
+                self._send(instance, decision.node, moment)
+                continue
+            self.waiting.park(line, decision.reasons)
+            for waiter in line.instances():
+                if waiter.park(decision.reasons, moment.now):
+                    self.touch(waiter)
+
+    def order_run(self, instance: Instance, moment: Moment) -> None:
+        """Order the attempt, perhaps again."""
+        instance.ordered_at = moment.now
+        instance.missed = 0
+        self.orders.append(self.order.run(instance, moment.now))
+
+    def order_stop(self, instance: Instance, moment: Moment) -> None:
+        """Order the attempt away, perhaps again."""
+        instance.ordered_at = moment.now
+        status = instance.status
+        self.orders.append(
+            self.order.stop(instance.id, status.attempt, status.node_id, status.queue, moment.now)
+        )
+
+    def _send(self, instance: Instance, node: Node, moment: Moment) -> None:
+        limits = (self.limits.start, self.limits.validity)
+        instance.place(node.id, node.queue, self.epoch, moment.now, limits)
+        self.touch(instance)
+        self.order_run(instance, moment)
+
+    def _queue(self, instance: Instance) -> None:
+        self._queued.add(instance.id)
+        line = self.waiting.add(instance, request_of(instance.spec))
+        if line.parked is not None and instance.park(line.parked, instance.status.changed):
+            self.changed[instance.id] = instance
+
+    def _claim(self, instance: Instance, node: Node) -> None:
+        node.claims[instance.id] = Claim(instance.spec.vcpu, instance.spec.vram_mb)
+        node.strays.pop(instance.id, None)
+        self.cluster.touch(node, better=False)
+
+    def _release(self, instance: Instance) -> None:
+        node = self.cluster.nodes.get(instance.status.node_id)
+        if node is not None and node.claims.pop(instance.id, None) is not None:
+            self.cluster.touch(node, better=True)
+
+    def _settle_pull(self, instance: Instance) -> None:
+        node = self.cluster.nodes.get(instance.status.node_id)
+        digest = instance.spec.template.digest
+        pulls = instance.status.live and instance.starting
+        known = self._pulls.get(instance.id)
+        if node is not None and pulls and known is None and digest not in node.cached:
+            self._pulls[instance.id] = (node, digest)
+            node.pulling[digest] += 1
+            self.cluster.touch(node, better=False)
+        elif known is not None and not pulls:
+            del self._pulls[instance.id]
+            known[0].pulling[known[1]] -= 1
+            self.cluster.touch(known[0], better=False)
+
+
+def _keep(index: dict[str, Instance], instance: Instance, wanted: bool) -> None:
+    if wanted:
+        index[instance.id] = instance
+    else:
+        index.pop(instance.id, None)

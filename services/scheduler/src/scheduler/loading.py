@@ -1,0 +1,111 @@
+"""From documents to the world: all of it at take-over, single ones when a message names them."""
+
+import uuid
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+
+import structlog
+
+from contracts.documents import Said, say
+from contracts.groups import GroupDocument
+from contracts.instances import InstanceDocument, RestartVM, StartVM, TerminateVM, UpdateVM
+from contracts.messages import Message
+from contracts.nodes import NodeDocument, NodeHeartbeat, NodeHello
+from contracts.vms import VmReport
+from scheduler.domain.limits import Limits, Moment
+from scheduler.domain.weighers import Strategy
+from scheduler.domain.world import World
+from scheduler.handlers.commands import act_on_wish, observe_document
+from scheduler.store import SchedulerStore
+
+FRESH = 30.0
+"""Seconds for which a StartVM is believed without a look at the database: its record cannot have
+ended and gone within that time (ended records stay a minute)."""
+
+_log = structlog.get_logger()
+
+
+class Loader:
+    """Reads documents into a world."""
+
+    def __init__(self, documents: SchedulerStore, limits: Limits, strategy: Strategy) -> None:
+        self._documents = documents
+        self._limits = limits
+        self._strategy = strategy
+
+    async def rebuild(self, epoch: int, moment: Moment) -> tuple[World, list[Said]]:
+        """The world from the database, and what has to be said again."""
+        cloud_id = await self._documents.cloud_id(str(uuid.uuid4()))
+        world = World(self._limits, cloud_id, epoch, self._strategy)
+        for group in await self._documents.groups():
+            world.cluster.groups[group.id] = group
+        said: list[Said] = []
+        for node_document in await self._documents.nodes():
+            node = world.load_node(node_document, moment)
+            said += node.unsaid
+            if node.unsaid:
+                said.append(say(node.changed()))
+            said.append(say(world.order.rejoin(node.id, node.queue, moment.now)))
+        documents = await self._documents.instances()
+        for document in documents:
+            said += _recall(world, document, moment)
+        _log.info(
+            "scheduler.rebuilt",
+            epoch=epoch,
+            instances=len(documents),
+            nodes=len(world.cluster.nodes),
+            unsaid=len(said),
+        )
+        return world, said
+
+    async def load_missing(self, world: World, messages: Sequence[Message], moment: Moment) -> None:
+        """Load documents, and tombstones of those that are gone, for ids not in memory."""
+        ids = {i for m in messages for i in _ids(m, moment) if i not in world.instances}
+        world.tombstones = set()
+        if ids:
+            for document in await self._documents.instances_by_id(ids):
+                observe_document(world, document, moment)
+                ids.discard(document.id)
+        if ids:
+            world.tombstones = await self._documents.tombstones(ids)
+            world.tombstones |= {
+                m.instance.id for m in messages if isinstance(m, StartVM) and m.instance.id in ids
+            }
+
+    async def pending(self) -> tuple[list[InstanceDocument], list[NodeDocument]]:
+        """Documents whose wish nobody has observed: a message was lost, or is on its way."""
+        return await self._documents.pending_instances(), await self._documents.pending_nodes()
+
+    async def groups(self) -> dict[str, GroupDocument]:
+        """All node groups, by id."""
+        return {group.id: group for group in await self._documents.groups()}
+
+
+def _recall(world: World, document: InstanceDocument, moment: Moment) -> list[Said]:
+    """One instance as it was left. Orders that may not have gone out go out again."""
+    if document.status_revision == 0:
+        observe_document(world, document, moment)
+        return []
+    instance = world.load_instance(document)
+    if instance.status.live and instance.spec.terminate:
+        world.order_stop(instance, moment)
+    elif instance.status.live and instance.starting:
+        held = moment.now + timedelta(seconds=world.limits.validity)
+        instance.valid_until = max(instance.valid_until or held, held)
+        world.order_run(instance, moment)
+    again = [*instance.unsaid, say(instance.changed())] if instance.unsaid else []
+    act_on_wish(world, instance, moment)
+    return again
+
+
+def _ids(message: Message, moment: Moment) -> Iterable[str]:
+    match message:
+        case StartVM():
+            age = (moment.now - message.instance.created).total_seconds()
+            return (message.instance.id,) if age > FRESH else ()
+        case TerminateVM() | RestartVM() | UpdateVM() | VmReport():
+            return (message.instance_id,)
+        case NodeHello() | NodeHeartbeat():
+            return (vm.instance_id for vm in message.vms)
+        case _:
+            return ()

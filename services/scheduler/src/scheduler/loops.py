@@ -1,0 +1,83 @@
+"""What time triggers; each step is one turn of the decider."""
+
+from collections import Counter
+
+from chassis.bus.port import Bus
+from scheduler.domain.limits import Moment
+from scheduler.domain.world import World
+from scheduler.handlers.commands import observe_document
+from scheduler.handlers.nodes import observe_document as observe_node
+from scheduler.handlers.timers import tick
+from scheduler.loading import Loader
+from scheduler.telemetry import INSTANCES, NODES, WAITING
+from scheduler.turn import Turns
+
+
+class Steps:
+    """The periodic steps, to be called by loops."""
+
+    def __init__(self, turns: Turns, loader: Loader, bus: Bus) -> None:
+        self._turns = turns
+        self._loader = loader
+        self._bus = bus
+        self._deaf = False
+
+    async def tick(self) -> None:
+        """Look at the clocks. While the bus is down nobody can be heard, so nobody is silent."""
+        if not self._bus.connected:
+            self._deaf = True
+            return
+
+        def step(world: World, moment: Moment) -> None:
+            if self._deaf:
+                _everybody_heard(world, moment)
+            tick(world, moment)
+            _measure(world)
+
+        await self._turns.step(step)
+        self._deaf = False
+
+    async def sweep(self) -> None:
+        """Find wishes whose message was lost."""
+        if not self._turns.leading:
+            return
+        instances, nodes = await self._loader.pending()
+
+        def step(world: World, moment: Moment) -> None:
+            for document in instances:
+                observe_document(world, document, moment)
+            for node in nodes:
+                observe_node(world, node, moment)
+
+        if instances or nodes:
+            await self._turns.step(step)
+
+    async def read_groups(self) -> None:
+        """Node groups are the gateway's; read them anew."""
+        if not self._turns.leading:
+            return
+        groups = await self._loader.groups()
+
+        def step(world: World, _moment: Moment) -> None:
+            if world.cluster.groups != groups:
+                world.cluster.groups = groups
+                world.waiting.wake_all()
+
+        await self._turns.step(step)
+
+
+def _everybody_heard(world: World, moment: Moment) -> None:
+    for node in world.cluster.nodes.values():
+        node.heard = moment.tick
+
+
+def _measure(world: World) -> None:
+    states = Counter(instance.status.state for instance in world.instances.values())
+    for gauge, counts in (
+        (INSTANCES, states),
+        (NODES, Counter(node.status.state for node in world.cluster.nodes.values())),
+    ):
+        gauge.clear()
+        for state, count in counts.items():
+            gauge.labels(str(state)).set(count)
+    WAITING.set(sum(instance.waiting for instance in world.instances.values()))

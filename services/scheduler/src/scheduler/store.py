@@ -1,0 +1,188 @@
+"""What the scheduler keeps in the database, and how it reads it."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+import msgspec
+
+from chassis.store.port import (
+    Delete,
+    Index,
+    Insert,
+    Store,
+    Update,
+    UpdateMany,
+    Write,
+    literal_update,
+)
+from contracts.groups import GroupDocument
+from contracts.instances import InstanceDocument
+from contracts.nodes import NodeDocument
+from scheduler.domain.instance import Instance
+from scheduler.domain.node import Node
+
+INSTANCES = "instances"
+NODES = "nodes"
+GROUPS = "groups"
+ENDED = "ended"
+CLOUD = "cloud"
+
+_KEEP_TOMBSTONES = 30 * 24 * 3600
+
+INDEXES = (
+    Index(collection=INSTANCES, keys=(("pending", 1),), partial={"pending": True}),
+    Index(collection=NODES, keys=(("pending", 1),), partial={"pending": True}),
+    Index(collection=ENDED, keys=(("at", 1),), expire_seconds=_KEEP_TOMBSTONES),
+)
+
+
+class Tombstone(msgspec.Struct, frozen=True, kw_only=True):
+    """An instance that has ended; a VM of it that shows up is ordered away."""
+
+    id: str = msgspec.field(name="_id")
+    at: datetime
+
+
+class CloudDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """The identity of this database: VMs carry it."""
+
+    id: str = msgspec.field(name="_id")
+    cloud_id: str
+
+
+class SchedulerStore:
+    """Named questions and writes; all collections above."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def start(self) -> None:
+        """Make sure the indexes exist."""
+        await self._store.start(INDEXES)
+
+    async def stop(self) -> None:
+        """Nothing of its own to close."""
+
+    async def cloud_id(self, fresh: str) -> str:
+        """The cloud's id; ``fresh`` when it has none yet."""
+        found = await self._store.change(
+            CLOUD,
+            CloudDocument,
+            {"_id": "cloud"},
+            [{"$set": {"cloud_id": {"$ifNull": ["$cloud_id", fresh]}}}],
+            upsert=True,
+        )
+        assert found is not None
+        return found.cloud_id
+
+    async def nodes(self) -> list[NodeDocument]:
+        """All nodes."""
+        return await self._store.find(NODES, NodeDocument, {})
+
+    async def groups(self) -> list[GroupDocument]:
+        """All node groups."""
+        return await self._store.find(GROUPS, GroupDocument, {})
+
+    async def instances(self) -> list[InstanceDocument]:
+        """All instances."""
+        return await self._store.find(INSTANCES, InstanceDocument, {})
+
+    async def instances_by_id(self, ids: Iterable[str]) -> list[InstanceDocument]:
+        """Those that exist."""
+        return await self._store.find(INSTANCES, InstanceDocument, {"_id": {"$in": list(ids)}})
+
+    async def tombstones(self, ids: Iterable[str]) -> set[str]:
+        """Which of these are known as ended."""
+        found = await self._store.find(ENDED, Tombstone, {"_id": {"$in": list(ids)}})
+        return {tombstone.id for tombstone in found}
+
+    async def pending_instances(self) -> list[InstanceDocument]:
+        """Instances with a wish that no status write has observed."""
+        return await self._store.find(INSTANCES, InstanceDocument, {"pending": True}, limit=2000)
+
+    async def pending_nodes(self) -> list[NodeDocument]:
+        """Nodes with a wish that no status write has observed."""
+        return await self._store.find(NODES, NodeDocument, {"pending": True}, limit=2000)
+
+    async def forget_said(self, collection: str, said: dict[str, list[str]]) -> None:
+        """Drop confirmed messages from outboxes: document id to message ids."""
+        ids = [identity for messages in said.values() for identity in messages]
+        await self._store.write(
+            [
+                UpdateMany(
+                    collection=collection,
+                    where={"_id": {"$in": list(said)}},
+                    change={"$pull": {"outbox": {"id": {"$in": ids}}}},
+                )
+            ]
+        )
+
+
+def instance_write(instance: Instance) -> Update:
+    """The status write that makes a decision durable; ``revision`` is the one written."""
+    return Update(
+        collection=INSTANCES,
+        where={"_id": instance.id, "status_revision": instance.revision - 1},
+        change=literal_update(
+            {
+                "status": instance.status,
+                "status_revision": instance.revision,
+                "outbox": instance.unsaid,
+            },
+            pending=_pending(instance.status.observed_generation),
+        ),
+    )
+
+
+def node_write(node: Node) -> Write:
+    """The same for a node; its first write creates the document."""
+    if node.revision == 1:
+        return Insert(
+            collection=NODES,
+            document=NodeDocument(
+                id=node.id,
+                created=node.created,
+                generation=node.generation,
+                status_revision=1,
+                spec=node.spec,
+                status=node.status,
+                outbox=tuple(node.unsaid),
+            ),
+        )
+    return Update(
+        collection=NODES,
+        where={"_id": node.id, "status_revision": node.revision - 1},
+        change=literal_update(
+            {"status": node.status, "status_revision": node.revision, "outbox": node.unsaid},
+            pending=_pending(node.status.observed_generation),
+        ),
+    )
+
+
+def removals(instances: Iterable[Instance], now: datetime) -> list[Write]:
+    """Remove ended records; a tombstone stays of each that may have left a VM somewhere."""
+    gone = list(instances)
+    if not gone:
+        return []
+    stones: list[Write] = [
+        Update(
+            collection=ENDED,
+            where={"_id": instance.id},
+            change={"$set": {"at": now}},
+            required=False,
+            upsert=True,
+        )
+        for instance in gone
+        if instance.status.attempt
+    ]
+    return [Delete(collection=INSTANCES, where={"_id": {"$in": [i.id for i in gone]}}), *stones]
+
+
+def node_removals(nodes: Iterable[Node]) -> list[Write]:
+    """Remove the records of nodes."""
+    ids = [node.id for node in nodes]
+    return [Delete(collection=NODES, where={"_id": {"$in": ids}})] if ids else []
+
+
+def _pending(observed: int) -> dict[str, object]:
+    return {"$cond": [{"$gt": ["$generation", observed]}, True, "$$REMOVE"]}

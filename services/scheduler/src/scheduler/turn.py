@@ -1,0 +1,249 @@
+"""One turn of the decider: load, handle, place, commit, publish. Never two at once."""
+
+import asyncio
+import uuid
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from chassis.bus.port import Bus
+from chassis.clock import Clock
+from chassis.errors import BusDown, Conflict, StoreDown, Unavailable
+from chassis.lease import Lease
+from chassis.store.port import Store, Write
+from contracts.documents import Said, say
+from contracts.instances import InstanceRemoved
+from contracts.messages import Message
+from contracts.nodes import NodeRemoved
+from scheduler.domain.instance import Instance
+from scheduler.domain.limits import Moment
+from scheduler.domain.node import Node
+from scheduler.domain.subject import Subject
+from scheduler.domain.world import World
+from scheduler.handlers import HANDLERS
+from scheduler.loading import Loader
+from scheduler.store import (
+    INSTANCES,
+    NODES,
+    SchedulerStore,
+    instance_write,
+    node_removals,
+    node_write,
+    removals,
+)
+from scheduler.telemetry import COMMITS, DECISIONS, EPOCH, UNSENT
+
+_log = structlog.get_logger()
+
+Step = Callable[[World, Moment], None]
+
+
+class NotLeading(Unavailable):
+    """Another scheduler leads"""
+
+
+class Turns:
+    """Owns the world. Anything unexpected drops it; the next turn rebuilds it from documents."""
+
+    def __init__(
+        self,
+        store: Store,
+        bus: Bus,
+        clock: Clock,
+        lease: Lease,
+        loader: Loader,
+        machine: str,
+    ) -> None:
+        self._store = store
+        self._documents = SchedulerStore(store)
+        self._bus = bus
+        self._clock = clock
+        self._lease = lease
+        self._loader = loader
+        self._machine = machine
+        self._lock = asyncio.Lock()
+        self._world: World | None = None
+        self._unsent: list[Said] = []
+        self._said: dict[str, Subject] = {}
+        self._forgettable: dict[str, dict[str, list[str]]] = {INSTANCES: {}, NODES: {}}
+        self.leading = False
+
+    def moment(self) -> Moment:
+        """The clock now."""
+        return Moment(self._clock.now(), self._clock.monotonic())
+
+    async def handle(self, messages: Sequence[Message]) -> None:
+        """One batch of deliveries, as one turn."""
+
+        def step(world: World, moment: Moment) -> None:
+            for message in messages:
+                HANDLERS[type(message)](world, message, moment)
+
+        async with self._lock:
+            await self._turn(step, messages)
+
+    async def step(self, step: Step) -> None:
+        """A turn without messages: time passed, or documents were found."""
+        async with self._lock:
+            if self.leading:
+                await self._turn(step)
+
+    async def lead(self) -> None:
+        """The lease is ours: build the world anew at the next turn."""
+        self._world = None
+        self.leading = True
+        EPOCH.set(self._lease.epoch)
+        await self.step(lambda _world, _moment: None)
+
+    async def retire(self) -> None:
+        """The lease is lost or given back: decide nothing more."""
+        self.leading = False
+        async with self._lock:
+            self._forget()
+        EPOCH.set(0)
+
+    async def resend(self) -> None:
+        """Publish what the bus has not confirmed; drop from outboxes what it has."""
+        async with self._lock:
+            if self.leading and self._unsent:
+                await self._publish([])
+            await self._clean_outboxes()
+
+    async def _ready(self) -> World:
+        if not self.leading:
+            raise NotLeading
+        if self._world is None:
+            self._world, self._unsent = await self._loader.rebuild(self._lease.epoch, self.moment())
+            self._said = {
+                said.id: subject
+                for subject in (
+                    *self._world.instances.values(),
+                    *self._world.cluster.nodes.values(),
+                )
+                for said in subject.unsaid
+            }
+        return self._world
+
+    async def _turn(self, step: Step, messages: Sequence[Message] = ()) -> None:
+        world = await self._ready()
+        try:
+            if messages:
+                await self._loader.load_missing(world, messages, self.moment())
+            moment = self.moment()
+            step(world, moment)
+            world.place_waiting(moment)
+            said, writes = self._recorded(world, moment)
+            if writes:
+                await self._commit(writes)
+        except BaseException:
+            self._forget()
+            raise
+        await self._publish(said)
+
+    def _recorded(self, world: World, moment: Moment) -> tuple[list[Said], list[Write]]:
+        """Take what the turn changed: what to say, and what to write before it is said."""
+        writes: list[Write] = []
+        said: list[Said] = []
+        for instance in world.changed.values():
+            said += self._record(instance)
+            said.append(say(instance.changed()))
+            writes.append(instance_write(instance))
+        writes += removals(world.removed, moment.now)
+        for node in self._due_nodes(world, moment):
+            said += self._record(node)
+            said.append(say(node.changed()))
+            writes.append(node_write(node))
+        for node in world.removed_nodes:
+            said += node.say_events(self._machine)
+        writes += node_removals(world.removed_nodes)
+        said += [say(order) for order in world.orders]
+        said += [say(fact) for fact in world.facts]
+        said += [say(InstanceRemoved(instance_id=i.id)) for i in world.removed]
+        said += [say(NodeRemoved(node_id=n.id)) for n in world.removed_nodes]
+        DECISIONS.inc(len(world.changed))
+        _clear(world)
+        return said, writes
+
+    def _record(self, subject: Instance | Node) -> list[Said]:
+        said = subject.say_events(self._machine)
+        subject.revision += 1
+        for item in said:
+            self._said[item.id] = subject
+        return said
+
+    def _due_nodes(self, world: World, moment: Moment) -> list[Node]:
+        """Nodes whose change is told now; the others stay marked for a later turn."""
+        due: list[Node] = []
+        for node_id, urgent in list(world.changed_nodes.items()):
+            node = world.cluster.nodes[node_id]
+            pause = world.limits.node_flush if urgent else world.limits.usage_flush
+            if node.revision == 0 or moment.tick - node.flushed >= pause:
+                node.flushed = moment.tick
+                due.append(node)
+                del world.changed_nodes[node_id]
+        return due
+
+    async def _commit(self, writes: list[Write]) -> None:
+        """One fenced transaction; an unknown outcome is looked up by the commit's id."""
+        commit = uuid.uuid4().hex
+        while True:
+            try:
+                await self._store.transact([self._lease.fence(commit), *writes])
+            except StoreDown as error:
+                _log.warning("scheduler.commit_unknown", error=str(error))
+                if await self._applied(commit):
+                    break
+            except Conflict as error:
+                if await self._lease.committed(commit):
+                    break
+                _log.warning("scheduler.commit_refused", error=str(error))
+                raise Unavailable("the database has moved on; rebuilding") from error
+            else:
+                break
+        COMMITS.inc()
+
+    async def _applied(self, commit: str) -> bool:
+        while True:
+            await self._clock.sleep(0.2)
+            try:
+                return await self._lease.committed(commit)
+            except StoreDown:
+                continue
+
+    async def _publish(self, said: list[Said]) -> None:
+        """Publish after the commit; what is not confirmed stays in the outbox and is sent again."""
+        self._unsent += said
+        UNSENT.set(len(self._unsent))
+        if not self._unsent or not self._bus.connected:
+            return
+        try:
+            unroutable = await self._bus.publish(self._unsent)
+        except BusDown as error:
+            _log.warning("scheduler.publish_failed", error=str(error), unsent=len(self._unsent))
+            return
+        sent, self._unsent = self._unsent, []
+        UNSENT.set(0)
+        if unroutable:
+            _log.debug("scheduler.unroutable", items=len(unroutable))
+        for item in sent:
+            if (subject := self._said.pop(item.id, None)) is not None:
+                subject.confirmed({item.id})
+                collection = INSTANCES if isinstance(subject, Instance) else NODES
+                self._forgettable[collection].setdefault(subject.id, []).append(item.id)
+
+    async def _clean_outboxes(self) -> None:
+        for collection, said in self._forgettable.items():
+            if said:
+                self._forgettable[collection] = {}
+                await self._documents.forget_said(collection, said)
+
+    def _forget(self) -> None:
+        self._world = None
+        self._unsent = []
+        self._said = {}
+        self._forgettable = {INSTANCES: {}, NODES: {}}
+
+
+def _clear(world: World) -> None:
+    for taken in (world.changed, world.removed, world.removed_nodes, world.orders, world.facts):
+        taken.clear()
