@@ -1,0 +1,80 @@
+"""The only wiring of the registry."""
+
+from pathlib import Path
+
+from aiohttp import web
+
+from chassis.bus.dispatch import Dispatcher
+from chassis.bus.port import Bus
+from chassis.clock import Clock, SystemClock
+from chassis.service import Loop, Service
+from chassis.store.port import Store
+from chassis.web import Health, WebServer, metrics_server, request_ids
+from registry.blobs import Blobs
+from registry.catalog import Catalog
+from registry.config import Settings
+from registry.facade.envelope import facade_errors
+from registry.facade.templates import TemplateRoutes
+from registry.handlers import HANDLED, QUEUE, Handlers
+from registry.oci.blobs import BlobRoutes
+from registry.oci.errors import VERSION_HEADER, oci_errors
+from registry.oci.manifests import ManifestRoutes
+from registry.oci.uploads import UploadRoutes
+from registry.outbox import Outbox
+from registry.pulls import Pulls
+from registry.store import RegistryStore
+from registry.templates import Templates
+from registry.uploads import Uploads
+
+_OUTBOX_SECONDS = 3.0
+_PULLS_SECONDS = 2.0
+_EXPIRY_SECONDS = 600.0
+
+
+def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None) -> Service:
+    """A registry, ready to start."""
+    clock = clock or SystemClock()
+    base = Path(settings.base_path)
+    records = RegistryStore(store)
+    blobs = Blobs(base)
+    uploads = Uploads(base, blobs, clock, settings.disk_reserve, settings.upload_ttl)
+    outbox = Outbox(records, bus)
+    templates = Templates(records, outbox, clock)
+    catalog = Catalog(records, blobs, templates, clock)
+    pulls = Pulls(templates, clock)
+    handlers = Handlers(records, templates, outbox, clock)
+
+    async def database() -> str:
+        await store.now()
+        return ""
+
+    health = Health({"store": database})
+    app = web.Application(middlewares=[request_ids, facade_errors, oci_errors])
+    app.router.add_get("/v2/", _hello)
+    app.router.add_get("/v2", _hello)
+    UploadRoutes(records, uploads, clock).add_to(app)
+    BlobRoutes(records, blobs, clock).add_to(app)
+    ManifestRoutes(records, catalog, pulls).add_to(app)
+    TemplateRoutes(templates, catalog, blobs).add_to(app)
+    health.add_to(app)
+    return Service(
+        "registry",
+        [
+            records,
+            blobs,
+            uploads,
+            outbox,
+            Loop("outbox", _OUTBOX_SECONDS, outbox.sweep, clock),
+            Loop("uploads", _EXPIRY_SECONDS, uploads.expire, clock),
+            pulls,
+            Loop("pulls", _PULLS_SECONDS, pulls.flush, clock),
+            Dispatcher(bus, [QUEUE], HANDLED, handlers.handle, clock, outbox.kick),
+            metrics_server(health, settings.metrics_host, settings.metrics_port),
+            WebServer(app, settings.listen_host, settings.listen_port),
+        ],
+        health,
+    )
+
+
+async def _hello(_request: web.Request) -> web.Response:
+    return web.json_response({}, headers={VERSION_HEADER: "registry/2.0"})

@@ -1,0 +1,189 @@
+"""Manifests and tags, and the templates that follow from them."""
+
+import msgspec
+
+from chassis.clock import Clock
+from chassis.errors import NotFound
+from contracts.artifacts import (
+    DIGEST_PATTERN,
+    TAG_ANNOTATION,
+    digest_of,
+    tag_of_reference,
+    template_id_of,
+)
+from contracts.events import EventKind
+from contracts.templates import TemplateDocument
+from registry.admission import admit, admit_template
+from registry.blobs import Blobs
+from registry.domain import artifact
+from registry.domain import template as domain
+from registry.domain.artifact import BadManifest, Frame
+from registry.store import (
+    ManifestDocument,
+    RegistryStore,
+    TagDocument,
+    drop_manifest,
+    drop_tags,
+    key,
+    put_manifest,
+    put_tag,
+)
+from registry.templates import Actor, Change, Templates
+
+
+class ManifestUnknown(NotFound):
+    """The manifest is not known to the repository"""
+
+
+class Catalog:
+    """Pushes, resolves and deletes; a tag, its manifest and its template move in one commit."""
+
+    def __init__(
+        self, store: RegistryStore, blobs: Blobs, templates: Templates, clock: Clock
+    ) -> None:
+        self._store = store
+        self._blobs = blobs
+        self._templates = templates
+        self._clock = clock
+
+    async def push(
+        self, repository: str, reference: str, content: bytes, content_type: str, actor: Actor
+    ) -> ManifestDocument:
+        """Accept a manifest under a tag or its digest; BadManifest, BlobsMissing."""
+        frame = artifact.read(content, content_type)
+        digest = digest_of(content)
+        by_digest = DIGEST_PATTERN.fullmatch(reference) is not None
+        if by_digest and reference != digest:
+            raise BadManifest(f"the content is {digest}, not {reference}")
+        await admit(self._store, self._blobs, repository, frame)
+        document = self._document(repository, digest, content, frame)
+        push = await self._template_push(document, frame, "" if by_digest else reference)
+        tag = None if by_digest else self._tag(document, frame, reference)
+        await self._templates.change(
+            template_id_of(repository), _Decision(document, tag, push, actor)
+        )
+        return document
+
+    async def find(self, repository: str, reference: str) -> ManifestDocument:
+        """The manifest behind a tag or digest; ManifestUnknown."""
+        digest = reference
+        if DIGEST_PATTERN.fullmatch(reference) is None:
+            tag = await self._store.tag(repository, reference)
+            if tag is None:
+                raise ManifestUnknown
+            digest = tag.digest
+        manifest = await self._store.manifest(repository, digest)
+        if manifest is None:
+            raise ManifestUnknown
+        return manifest
+
+    async def delete(self, repository: str, reference: str, actor: Actor) -> None:
+        """Remove a tag, or a manifest with every tag on it; ManifestUnknown."""
+        if DIGEST_PATTERN.fullmatch(reference) is None:
+            tag = await self._store.tag(repository, reference)
+            if tag is None:
+                raise ManifestUnknown
+            await self._untag(repository, [tag], "", actor)
+            return
+        if await self._store.manifest(repository, reference) is None:
+            raise ManifestUnknown
+        tags = await self._store.tags(repository, digest=reference)
+        await self._untag(repository, tags, reference, actor)
+
+    async def _untag(
+        self, repository: str, tags: list[TagDocument], digest: str, actor: Actor
+    ) -> None:
+        writes = [drop_tags(repository, [tag.reference for tag in tags])] if tags else []
+        if digest:
+            writes.append(drop_manifest(repository, digest))
+
+        async def decide(old: TemplateDocument | None) -> Change:
+            new = old and domain.untagged(old, [tag.tag for tag in tags])
+            if old is None or new is None or new.versions == old.versions:
+                return Change(old=old, new=old, writes=writes)
+            return Change(
+                old=old,
+                new=new,
+                writes=writes,
+                event=None if new.versions else EventKind.DELETE_REGISTRY_VM,
+                fields={"template_id": old.id},
+                actor=actor,
+            )
+
+        await self._templates.change(template_id_of(repository), decide)
+
+    def _document(
+        self, repository: str, digest: str, content: bytes, frame: Frame
+    ) -> ManifestDocument:
+        return ManifestDocument(
+            id=key(repository, digest),
+            repository=repository,
+            digest=digest,
+            media_type=frame.media_type,
+            artifact_type=frame.kind,
+            content=content,
+            blobs=tuple(blob.digest for blob in frame.blobs),
+            children=tuple(child.digest for child in frame.manifests),
+            subject=frame.subject.digest if frame.subject else "",
+            pushed=self._clock.now(),
+        )
+
+    def _tag(self, document: ManifestDocument, frame: Frame, reference: str) -> TagDocument:
+        return TagDocument(
+            id=key(document.repository, reference),
+            repository=document.repository,
+            reference=reference,
+            tag=tag_of_reference(reference, frame.annotations.get(TAG_ANNOTATION, "")),
+            digest=document.digest,
+            pushed=document.pushed,
+        )
+
+    async def _template_push(
+        self, document: ManifestDocument, frame: Frame, reference: str
+    ) -> domain.Push | None:
+        """What the push means to a template; checked even where no tag makes it a version."""
+        if not frame.is_template:
+            return None
+        manifest, config = await admit_template(self._blobs, document.content)
+        if not reference:
+            return None
+        return domain.Push(
+            repository=document.repository,
+            tag=self._tag(document, frame, reference).tag,
+            digest=document.digest,
+            manifest=manifest,
+            config=config,
+            at=document.pushed,
+        )
+
+
+class _Decision(msgspec.Struct):
+    """What a push makes of the template; asked again when another push was quicker."""
+
+    document: ManifestDocument
+    tag: TagDocument | None
+    push: domain.Push | None
+    actor: Actor
+
+    async def __call__(self, old: TemplateDocument | None) -> Change:
+        """The change, from the template as it is now."""
+        writes = [put_manifest(self.document)]
+        if self.tag is not None:
+            writes.append(put_tag(self.tag))
+        if self.push is None:
+            new = old
+            if old is not None and self.tag is not None:
+                untagged = domain.untagged(old, [self.tag.tag])
+                new = old if untagged.versions == old.versions else untagged
+            return Change(old=old, new=new, writes=writes)
+        new = domain.pushed(old, self.push)
+        latest = new.versions[-1]
+        repeat = old is not None and new.next_number == old.next_number
+        return Change(
+            old=old,
+            new=new,
+            writes=writes,
+            event=None if repeat else EventKind.TEMPLATE_PUSHED,
+            fields={"template_id": new.id, "tag": latest.tag, "version": latest.number},
+            actor=self.actor,
+        )

@@ -1,0 +1,1 @@
+"""What a template is and how it changes; no I/O."""

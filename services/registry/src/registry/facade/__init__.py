@@ -1,0 +1,1 @@
+"""The documented ``/registry/*`` API, a façade over what the OCI registry holds."""

@@ -1,0 +1,143 @@
+"""Manifests and tags over HTTP."""
+
+import msgspec
+from aiohttp import web
+
+from chassis.web import REQUEST_ID
+from contracts.artifacts import INDEX_TYPE, REFERENCE_PATTERN
+from registry.catalog import Catalog
+from registry.domain.artifact import MAX_MANIFEST
+from registry.oci.errors import OciError
+from registry.oci.names import digest_of_path, reference_of_path, repository_of
+from registry.pulls import Pulls
+from registry.store import ManifestDocument, RegistryStore
+from registry.templates import Actor
+
+
+class ManifestRoutes:
+    """``/v2/<name>/manifests/<reference>``, ``/tags/list`` and ``/referrers/<digest>``."""
+
+    def __init__(self, store: RegistryStore, catalog: Catalog, pulls: Pulls) -> None:
+        self._store = store
+        self._catalog = catalog
+        self._pulls = pulls
+
+    def add_to(self, app: web.Application) -> None:
+        """Add the routes."""
+        path = "/v2/{name:.+}/manifests/{reference}"
+        app.router.add_get(path, self.get, allow_head=True)
+        app.router.add_put(path, self.put)
+        app.router.add_delete(path, self.delete)
+        app.router.add_get("/v2/{name:.+}/tags/list", self.tags)
+        app.router.add_get("/v2/{name:.+}/referrers/{digest}", self.referrers)
+
+    async def get(self, request: web.Request) -> web.Response:
+        """The manifest; a GET counts as a pull, a HEAD does not."""
+        repository = repository_of(request)
+        manifest = await self._catalog.find(repository, reference_of_path(request))
+        headers = {
+            "Docker-Content-Digest": manifest.digest,
+            "ETag": f'"{manifest.digest}"',
+            "Content-Type": manifest.media_type,
+        }
+        matches = request.if_none_match
+        if matches and any(tag.value in (manifest.digest, "*") for tag in matches):
+            return web.Response(status=304, headers=headers)
+        if request.method == "GET":
+            self._pulls.note(repository, manifest.digest)
+        return web.Response(body=manifest.content, headers=headers)
+
+    async def put(self, request: web.Request) -> web.Response:
+        """Accept a manifest."""
+        repository, reference = repository_of(request), reference_of_path(request)
+        manifest = await self._catalog.push(
+            repository, reference, await _content(request), _media_type(request), _actor(request)
+        )
+        headers = {
+            "Location": f"/v2/{repository}/manifests/{manifest.digest}",
+            "Docker-Content-Digest": manifest.digest,
+        }
+        if manifest.subject:
+            headers["OCI-Subject"] = manifest.subject
+        return web.Response(status=201, headers=headers)
+
+    async def delete(self, request: web.Request) -> web.Response:
+        """Remove a tag, or a manifest with its tags."""
+        await self._catalog.delete(
+            repository_of(request), reference_of_path(request), _actor(request)
+        )
+        return web.Response(status=202)
+
+    async def tags(self, request: web.Request) -> web.Response:
+        """Tags in byte order, ``n`` at a time after ``last``."""
+        repository = repository_of(request)
+        last = request.query.get("last", "")
+        if last and not REFERENCE_PATTERN.fullmatch(last):
+            raise OciError(400, "UNSUPPORTED", "last is not a tag")
+        count = _count(request)
+        found = [] if count == 0 else await self._page(repository, last, count)
+        if not found and not last and not await self._store.has_manifests(repository):
+            raise OciError(404, "NAME_UNKNOWN", "the repository is not known to the registry")
+        headers = {}
+        if count is not None and len(found) > count:
+            found = found[:count]
+            following = f"/v2/{repository}/tags/list?n={count}&last={found[-1]}"
+            headers["Link"] = f'<{following}>; rel="next"'
+        return web.json_response({"name": repository, "tags": found}, headers=headers)
+
+    async def referrers(self, request: web.Request) -> web.Response:
+        """An index of the manifests whose subject is the digest."""
+        repository, digest = repository_of(request), digest_of_path(request)
+        wanted = request.query.get("artifactType", "")
+        found = [
+            _descriptor(manifest)
+            for manifest in await self._store.referring(repository, digest)
+            if not wanted or manifest.artifact_type == wanted
+        ]
+        index = {"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": found}
+        headers = {"Content-Type": INDEX_TYPE}
+        if wanted:
+            headers["OCI-Filters-Applied"] = "artifactType"
+        return web.Response(body=msgspec.json.encode(index), headers=headers)
+
+    async def _page(self, repository: str, last: str, count: int | None) -> list[str]:
+        limit = 0 if count is None else count + 1
+        return [t.reference for t in await self._store.tags(repository, after=last, limit=limit)]
+
+
+def _descriptor(manifest: ManifestDocument) -> dict[str, object]:
+    annotations = msgspec.json.decode(manifest.content).get("annotations")
+    described: dict[str, object] = {
+        "mediaType": manifest.media_type,
+        "digest": manifest.digest,
+        "size": len(manifest.content),
+        "artifactType": manifest.artifact_type,
+    }
+    return described | ({"annotations": annotations} if annotations else {})
+
+
+async def _content(request: web.Request) -> bytes:
+    content = bytearray()
+    while piece := await request.content.readany():
+        content += piece
+        if len(content) > MAX_MANIFEST:
+            raise OciError(413, "MANIFEST_INVALID", f"more than {MAX_MANIFEST} bytes")
+    return bytes(content)
+
+
+def _media_type(request: web.Request) -> str:
+    given = request.headers.get("Content-Type", "")
+    return given.partition(";")[0].strip()
+
+
+def _actor(request: web.Request) -> Actor:
+    return Actor(request_id=request.get(REQUEST_ID, ""))
+
+
+def _count(request: web.Request) -> int | None:
+    given = request.query.get("n")
+    if given is None:
+        return None
+    if not (given.isascii() and given.isdigit()):
+        raise OciError(400, "UNSUPPORTED", "n is not a number")
+    return int(given)

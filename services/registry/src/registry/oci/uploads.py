@@ -1,0 +1,143 @@
+"""Uploads over HTTP: at once, in pieces, resumed, or mounted from another repository."""
+
+import re
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from chassis.clock import Clock
+from contracts.artifacts import DIGEST_PATTERN, REPOSITORY_PATTERN
+from registry.oci.errors import OciError
+from registry.oci.names import checked_digest, repository_of
+from registry.store import RegistryStore
+from registry.uploads import OutOfOrder, Upload, Uploads
+
+_RANGE = re.compile(r"(?:bytes )?(\d+)-(\d+)(?:/.*)?")
+
+
+class UploadRoutes:
+    """``/v2/<name>/blobs/uploads/[<id>]``.
+
+    Answers about an upload carry ``Upload-Offset`` beside ``Range``: the latter cannot tell
+    nothing from one byte.
+    """
+
+    def __init__(self, store: RegistryStore, uploads: Uploads, clock: Clock) -> None:
+        self._store = store
+        self._uploads = uploads
+        self._clock = clock
+
+    def add_to(self, app: web.Application) -> None:
+        """Add the routes."""
+        for path in ("/v2/{name:.+}/blobs/uploads/", "/v2/{name:.+}/blobs/uploads"):
+            app.router.add_post(path, self.begin)
+        path = "/v2/{name:.+}/blobs/uploads/{upload}"
+        app.router.add_get(path, self.status)
+        app.router.add_patch(path, self.append)
+        app.router.add_put(path, self.finish)
+        app.router.add_delete(path, self.cancel)
+
+    async def begin(self, request: web.Request) -> web.Response:
+        """Mount, take the whole blob, or open an upload."""
+        repository = repository_of(request)
+        mounted = await self._mount(request, repository)
+        if mounted is not None:
+            return mounted
+        digest = request.query.get("digest", "")
+        if digest:
+            checked_digest(digest)
+        await self._uploads.make_room(request.content_length or 0)
+        upload = await self._uploads.begin(repository)
+        if not digest:
+            return _progress(upload, 202)
+        await self._uploads.append(upload, _body(request))
+        return await self._finish(repository, upload, digest)
+
+    async def status(self, request: web.Request) -> web.Response:
+        """How far the upload is."""
+        return _progress(await self._upload(request), 204)
+
+    async def append(self, request: web.Request) -> web.Response:
+        """One more piece; with Content-Range it must begin where the upload ends."""
+        upload = await self._upload(request)
+        await self._append(request, upload)
+        return _progress(upload, 202)
+
+    async def finish(self, request: web.Request) -> web.Response:
+        """The last piece, perhaps empty, and the digest of the whole."""
+        digest = checked_digest(request.query.get("digest", ""))
+        upload = await self._upload(request)
+        if request.can_read_body:
+            await self._append(request, upload)
+        return await self._finish(upload.repository, upload, digest)
+
+    async def cancel(self, request: web.Request) -> web.Response:
+        """Drop the upload."""
+        await self._uploads.cancel(await self._upload(request))
+        return web.Response(status=204)
+
+    async def _upload(self, request: web.Request) -> Upload:
+        return await self._uploads.get(repository_of(request), request.match_info["upload"])
+
+    async def _append(self, request: web.Request, upload: Upload) -> None:
+        begins = _begins(request)
+        await self._uploads.make_room(request.content_length or 0)
+        try:
+            await self._uploads.append(upload, _body(request), begins)
+        except OutOfOrder as error:
+            raise OciError(416, "BLOB_UPLOAD_INVALID", str(error), _where(upload)) from None
+
+    async def _finish(self, repository: str, upload: Upload, digest: str) -> web.Response:
+        size = await self._uploads.finish(upload, digest)
+        await self._store.add_link(repository, digest, size, self._clock.now())
+        return _created(repository, digest)
+
+    async def _mount(self, request: web.Request, repository: str) -> web.Response | None:
+        digest, source = request.query.get("mount", ""), request.query.get("from", "")
+        if not DIGEST_PATTERN.fullmatch(digest) or not REPOSITORY_PATTERN.fullmatch(source):
+            return None
+        link = await self._store.link(source, digest)
+        if link is None:
+            return None
+        await self._store.add_link(repository, digest, link.size, self._clock.now())
+        return _created(repository, digest)
+
+
+async def _body(request: web.Request) -> AsyncIterator[bytes]:
+    while piece := await request.content.readany():
+        yield piece
+
+
+def _begins(request: web.Request) -> int | None:
+    header = request.headers.get("Content-Range")
+    if header is None:
+        return None
+    found = _RANGE.fullmatch(header)
+    if found is None:
+        raise OciError(416, "BLOB_UPLOAD_INVALID", "the Content-Range is malformed")
+    first, last = int(found[1]), int(found[2])
+    length = request.content_length
+    if length is not None and length != last - first + 1:
+        raise OciError(400, "SIZE_INVALID", "Content-Range and Content-Length differ")
+    return first
+
+
+def _where(upload: Upload) -> dict[str, str]:
+    return {
+        "Location": f"/v2/{upload.repository}/blobs/uploads/{upload.id}",
+        "Range": f"0-{max(upload.offset - 1, 0)}",
+        "Upload-Offset": str(upload.offset),
+        "Docker-Upload-UUID": upload.id,
+    }
+
+
+def _progress(upload: Upload, status: int) -> web.Response:
+    return web.Response(status=status, headers=_where(upload))
+
+
+def _created(repository: str, digest: str) -> web.Response:
+    headers = {
+        "Location": f"/v2/{repository}/blobs/{digest}",
+        "Docker-Content-Digest": digest,
+    }
+    return web.Response(status=201, headers=headers)

@@ -1,0 +1,249 @@
+"""The registry's documents, and the questions asked of them."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+import msgspec
+
+from chassis.store.port import Delete, Index, Insert, Store, Update, Write, plain
+from contracts.documents import Said
+from contracts.nodes import NodeDocument
+from contracts.templates import TemplateDocument
+
+TEMPLATES = "templates"
+MANIFESTS = "manifests"
+TAGS = "tags"
+LINKS = "blob_links"
+OUTBOX = "registry_outbox"
+NODES = "nodes"
+
+INDEXES = (
+    Index(collection=TEMPLATES, keys=(("repository", 1),)),
+    Index(collection=MANIFESTS, keys=(("repository", 1), ("blobs", 1))),
+    Index(collection=MANIFESTS, keys=(("repository", 1), ("subject", 1))),
+    Index(collection=TAGS, keys=(("repository", 1), ("reference", 1)), unique=True),
+    Index(collection=TAGS, keys=(("repository", 1), ("digest", 1))),
+    Index(collection=LINKS, keys=(("digest", 1),)),
+    Index(collection=OUTBOX, keys=(("at", 1),)),
+)
+
+
+class ManifestDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A manifest in a repository, its bytes as pushed. ``blobs``: digests it refers to.
+
+    ``children`` are the manifests of an index.
+    """
+
+    id: str = msgspec.field(name="_id")
+    repository: str
+    digest: str
+    media_type: str
+    artifact_type: str
+    content: bytes
+    blobs: tuple[str, ...] = ()
+    children: tuple[str, ...] = ()
+    subject: str = ""
+    pushed: datetime
+
+
+class TagDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """An OCI reference and the digest it points to; ``tag`` is what people call it."""
+
+    id: str = msgspec.field(name="_id")
+    repository: str
+    reference: str
+    tag: str
+    digest: str
+    pushed: datetime
+
+
+class LinkDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A blob may be read through a repository. ``touched``: last time a push relied on it."""
+
+    id: str = msgspec.field(name="_id")
+    repository: str
+    digest: str
+    size: int
+    touched: datetime
+
+
+class SaidDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A message that the bus has not confirmed yet."""
+
+    id: str = msgspec.field(name="_id")
+    at: datetime
+    said: Said
+
+
+class RegistryStore:
+    """Typed questions over the store port; documents are addressed within their repository."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def start(self) -> None:
+        """Make sure the indexes exist."""
+        await self._store.start(INDEXES)
+
+    async def stop(self) -> None:
+        """Nothing: whoever opened the store closes it."""
+
+    async def transact(self, writes: Sequence[Write]) -> None:
+        """All or nothing; Conflict when a document has moved on."""
+        await self._store.transact(writes)
+
+    async def template(self, template_id: str) -> TemplateDocument | None:
+        """One template."""
+        return await self._store.get(TEMPLATES, TemplateDocument, template_id)
+
+    async def templates(self) -> list[TemplateDocument]:
+        """All templates, by name."""
+        return await self._store.find(
+            TEMPLATES, TemplateDocument, {}, sort=(("name", 1), ("_id", 1))
+        )
+
+    async def manifest(self, repository: str, digest: str) -> ManifestDocument | None:
+        """A manifest by digest."""
+        return await self._store.get(MANIFESTS, ManifestDocument, key(repository, digest))
+
+    async def has_manifests(self, repository: str) -> bool:
+        """Whether anything was ever pushed there and is still there."""
+        return await self._store.count(MANIFESTS, {"repository": repository}) > 0
+
+    async def referring(self, repository: str, subject: str) -> list[ManifestDocument]:
+        """Manifests whose subject is this digest."""
+        where = {"repository": repository, "subject": subject}
+        return await self._store.find(MANIFESTS, ManifestDocument, where, sort=(("_id", 1),))
+
+    async def is_used(self, repository: str, digest: str) -> bool:
+        """Whether a manifest of the repository refers to this blob."""
+        return await self._store.count(MANIFESTS, {"repository": repository, "blobs": digest}) > 0
+
+    async def tag(self, repository: str, reference: str) -> TagDocument | None:
+        """A tag by its OCI reference."""
+        return await self._store.get(TAGS, TagDocument, key(repository, reference))
+
+    async def tags(
+        self, repository: str, *, after: str = "", limit: int = 0, digest: str = ""
+    ) -> list[TagDocument]:
+        """Tags in byte order of their references; those of one ``digest`` when it is given."""
+        where: dict[str, object] = {"repository": repository}
+        if after:
+            where["reference"] = {"$gt": after}
+        if digest:
+            where["digest"] = digest
+        return await self._store.find(
+            TAGS, TagDocument, where, sort=(("reference", 1),), limit=limit
+        )
+
+    async def link(self, repository: str, digest: str) -> LinkDocument | None:
+        """The right of a repository to a blob."""
+        return await self._store.get(LINKS, LinkDocument, key(repository, digest))
+
+    async def links(self, repository: str, digests: Iterable[str]) -> list[LinkDocument]:
+        """Those of these blobs that the repository has."""
+        keys = [key(repository, digest) for digest in digests]
+        return await self._store.find(LINKS, LinkDocument, {"_id": {"$in": keys}})
+
+    async def add_link(self, repository: str, digest: str, size: int, at: datetime) -> None:
+        """Let the repository have the blob; fine when it has."""
+        link = {"repository": repository, "digest": digest, "size": size, "touched": at}
+        await self._store.write(
+            [
+                Update(
+                    collection=LINKS,
+                    where={"_id": key(repository, digest)},
+                    change={"$set": link},
+                    required=False,
+                    upsert=True,
+                )
+            ]
+        )
+
+    async def drop_link(self, repository: str, digest: str) -> None:
+        """Take the blob from the repository."""
+        await self._store.write([Delete(collection=LINKS, where={"_id": key(repository, digest)})])
+
+    async def nodes(self, ids: Sequence[str]) -> list[NodeDocument]:
+        """These nodes; read only, they are the scheduler's."""
+        return await self._store.find(NODES, NodeDocument, {"_id": {"$in": list(ids)}})
+
+    async def unsaid(self, limit: int) -> list[SaidDocument]:
+        """The oldest messages that are still to be confirmed."""
+        return await self._store.find(OUTBOX, SaidDocument, {}, sort=(("at", 1),), limit=limit)
+
+    async def confirmed(self, ids: Sequence[str]) -> None:
+        """Forget messages that the bus has."""
+        await self._store.write([Delete(collection=OUTBOX, where={"_id": {"$in": list(ids)}})])
+
+
+def key(repository: str, name: str) -> str:
+    """The id of a manifest, tag or link: no ``@`` can stand in a repository or name."""
+    return f"{repository}@{name}"
+
+
+def keep(said: Sequence[Said], at: datetime) -> list[Write]:
+    """The writes that put messages into the outbox."""
+    return [
+        Insert(collection=OUTBOX, document=SaidDocument(id=item.id, at=at, said=item))
+        for item in said
+    ]
+
+
+def put_template(old: TemplateDocument | None, new: TemplateDocument) -> Write:
+    """The write that replaces ``old``, provided nobody else did meanwhile."""
+    if old is None:
+        return Insert(collection=TEMPLATES, document=new)
+    fields = plain(new)
+    fields.pop("_id")
+    literal = {name: {"$literal": value} for name, value in fields.items()}
+    return Update(
+        collection=TEMPLATES,
+        where={"_id": old.id, "revision": old.revision},
+        change=[{"$replaceWith": {"_id": old.id} | literal}],
+    )
+
+
+def drop_template(old: TemplateDocument) -> list[Write]:
+    """The writes that remove a template, provided nobody changed it meanwhile.
+
+    A removal that matches nothing is no failure for the store, an update is: so it goes first.
+    """
+    mine = {"_id": old.id, "revision": old.revision}
+    claim = Update(collection=TEMPLATES, where=mine, change={"$inc": {"revision": 1}})
+    return [claim, Delete(collection=TEMPLATES, where={"_id": old.id})]
+
+
+def put_manifest(manifest: ManifestDocument) -> Write:
+    """The write that adds a manifest, or moves its push date."""
+    fields = plain(manifest)
+    fields.pop("_id")
+    return _upsert(MANIFESTS, manifest.id, fields)
+
+
+def put_tag(tag: TagDocument) -> Write:
+    """The write that points a tag to its digest."""
+    fields = plain(tag)
+    fields.pop("_id")
+    return _upsert(TAGS, tag.id, fields)
+
+
+def drop_manifest(repository: str, digest: str) -> Write:
+    """The write that removes a manifest."""
+    return Delete(collection=MANIFESTS, where={"_id": key(repository, digest)})
+
+
+def drop_tags(repository: str, references: Iterable[str]) -> Write:
+    """The write that removes tags."""
+    keys = [key(repository, reference) for reference in references]
+    return Delete(collection=TAGS, where={"_id": {"$in": keys}})
+
+
+def _upsert(collection: str, identity: str, fields: dict[str, object]) -> Write:
+    return Update(
+        collection=collection,
+        where={"_id": identity},
+        change={"$set": fields},
+        required=False,
+        upsert=True,
+    )

@@ -1,0 +1,237 @@
+"""Uploads under way: resumable, verified before they become blobs.
+
+An upload is a folder with its data and the name of its repository; how far it is, is the size of
+the data. So it outlives the process, and a crash leaves no half of a blob.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import re
+import shutil
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+from chassis.clock import Clock
+from chassis.errors import Conflict, CorralError, NotFound
+from registry.blobs import FULL, Blobs, NoSpace
+
+_PIECE = 1 << 20
+_NAME = re.compile(r"[a-f0-9-]{36}")
+_DATA = "data"
+_REPOSITORY = "repository"
+
+
+class UnknownUpload(NotFound):
+    """The upload is not known"""
+
+
+class OutOfOrder(Conflict):
+    """The chunk does not begin where the upload ends"""
+
+
+class Superseded(Conflict):
+    """The upload was continued by another request"""
+
+
+class WrongDigest(CorralError):
+    """The content does not have the digest that was said"""
+
+
+class Upload:
+    """One upload. All methods but ``offset`` are blocking and meant for a thread."""
+
+    def __init__(self, folder: Path, repository: str) -> None:
+        self.id = folder.name
+        self.repository = repository
+        self.folder = folder
+        self.data = folder / _DATA
+        self.offset = self.data.stat().st_size
+        self.lock = asyncio.Lock()
+        self.writer: object = None
+        self._hash = hashlib.sha256()
+        self._hashed = 0
+
+    def write(self, piece: bytes) -> None:
+        """Append; on a failure the data is as before."""
+        try:
+            with self.data.open("r+b", buffering=0) as file:
+                rest = memoryview(piece)
+                at = self.offset
+                while rest:
+                    done = os.pwrite(file.fileno(), rest, at)
+                    rest, at = rest[done:], at + done
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.truncate(self.data, self.offset)
+            raise
+        if self._hashed == self.offset:
+            self._hash.update(piece)
+            self._hashed += len(piece)
+        self.offset += len(piece)
+
+    def digest(self) -> str:
+        """The digest of all data; reads again what an earlier process wrote."""
+        with self.data.open("rb") as file:
+            file.seek(self._hashed)
+            while self._hashed < self.offset:
+                piece = file.read(min(_PIECE, self.offset - self._hashed))
+                if not piece:
+                    raise WrongDigest("the upload's data is shorter than it was")
+                self._hash.update(piece)
+                self._hashed += len(piece)
+        return f"sha256:{self._hash.hexdigest()}"
+
+
+class Uploads:
+    """The folders below ``base/uploads``; ``reserve`` bytes of the disk stay free."""
+
+    def __init__(self, base: Path, blobs: Blobs, clock: Clock, reserve: int, ttl: float) -> None:
+        self._root = base / "uploads"
+        self._blobs = blobs
+        self._clock = clock
+        self._reserve = reserve
+        self._ttl = ttl
+        self._known: dict[str, Upload] = {}
+
+    async def start(self) -> None:
+        """Make the folder."""
+        await asyncio.to_thread(self._root.mkdir, parents=True, exist_ok=True)
+
+    async def stop(self) -> None:
+        """Uploads stay, to be continued."""
+
+    async def begin(self, repository: str) -> Upload:
+        """A new, empty upload."""
+        await self.make_room(0)
+        folder = self._root / str(uuid.uuid4())
+        with _full_disk():
+            upload = await asyncio.to_thread(_make, folder, repository)
+        self._known[upload.id] = upload
+        return upload
+
+    async def get(self, repository: str, identity: str) -> Upload:
+        """A known upload; UnknownUpload when there is none of this repository."""
+        upload = self._known.get(identity)
+        if upload is None:
+            upload = await self._load(identity)
+        if upload.repository != repository:
+            raise UnknownUpload
+        return upload
+
+    async def make_room(self, size: int) -> None:
+        """Raise NoSpace when ``size`` more bytes would not leave the reserve free."""
+        await asyncio.to_thread(self._blobs.check_room, size + self._reserve)
+
+    async def append(
+        self, upload: Upload, body: AsyncIterator[bytes], begins: int | None = None
+    ) -> None:
+        """Write ``body`` at the end; what came before a cut is kept.
+
+        ``begins``: where the caller believes the end is (OutOfOrder when it is not). A later call
+        for the same upload takes it over: the earlier one ends with Superseded.
+        """
+        me = object()
+        async with upload.lock:
+            if begins is not None and begins != upload.offset:
+                raise OutOfOrder
+            upload.writer = me
+        buffer = bytearray()
+        try:
+            async for piece in body:
+                buffer += piece
+                if len(buffer) >= _PIECE:
+                    full, buffer = bytes(buffer), bytearray()
+                    await self._write(upload, me, full)
+        finally:
+            if buffer:
+                await self._write(upload, me, bytes(buffer))
+
+    async def finish(self, upload: Upload, digest: str) -> int:
+        """Make the upload the blob ``digest``; its size. WrongDigest drops the upload."""
+        async with upload.lock:
+            upload.writer = None
+            if upload.folder.name not in self._known:
+                raise UnknownUpload
+            if await asyncio.to_thread(upload.digest) != digest:
+                await self._drop(upload)
+                raise WrongDigest
+            if await self._blobs.size(digest) is None:
+                await self._blobs.adopt(upload.data, digest)
+            await self._drop(upload)
+        return upload.offset
+
+    async def cancel(self, upload: Upload) -> None:
+        """Drop the upload."""
+        async with upload.lock:
+            upload.writer = None
+            await self._drop(upload)
+
+    async def expire(self) -> None:
+        """Drop what nobody has continued for the time to live."""
+        oldest = self._clock.now().timestamp() - self._ttl
+        for folder in await asyncio.to_thread(_stale, self._root, oldest):
+            self._known.pop(folder.name, None)
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+    async def _write(self, upload: Upload, me: object, piece: bytes) -> None:
+        async with upload.lock:
+            if upload.writer is not me:
+                raise Superseded
+            try:
+                with _full_disk():
+                    await asyncio.to_thread(self._put, upload, piece)
+            except NoSpace:
+                await self._drop(upload)  # a full disk must not stay full of halves
+                raise
+
+    def _put(self, upload: Upload, piece: bytes) -> None:
+        self._blobs.check_room(len(piece) + self._reserve)
+        upload.write(piece)
+
+    async def _load(self, identity: str) -> Upload:
+        if not _NAME.fullmatch(identity):
+            raise UnknownUpload
+        try:
+            upload = await asyncio.to_thread(_open, self._root / identity)
+        except FileNotFoundError:
+            raise UnknownUpload from None
+        return self._known.setdefault(identity, upload)
+
+    async def _drop(self, upload: Upload) -> None:
+        upload.writer = None
+        self._known.pop(upload.id, None)
+        await asyncio.to_thread(shutil.rmtree, upload.folder, ignore_errors=True)
+
+
+def _make(folder: Path, repository: str) -> Upload:
+    folder.mkdir()
+    (folder / _REPOSITORY).write_text(repository)
+    (folder / _DATA).touch()
+    return Upload(folder, repository)
+
+
+def _open(folder: Path) -> Upload:
+    return Upload(folder, (folder / _REPOSITORY).read_text())
+
+
+def _stale(root: Path, oldest: float) -> list[Path]:
+    found = []
+    for folder in root.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # finished meanwhile
+            newest = max((file.stat().st_mtime for file in folder.iterdir()), default=0.0)
+            if max(newest, folder.stat().st_mtime) < oldest:
+                found.append(folder)
+    return found
+
+
+@contextlib.contextmanager
+def _full_disk() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL:
+            raise NoSpace from error
+        raise
