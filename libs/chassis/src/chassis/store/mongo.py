@@ -142,7 +142,7 @@ class MongoStore:
     async def now(self) -> datetime:
         """See Store."""
         async with _errors():
-            hello = await self._database.command("hello")
+            hello = await self._database.command("hello", codec_options=_OPTIONS)
         moment = hello["localTime"]
         assert isinstance(moment, datetime)
         return moment
