@@ -26,6 +26,7 @@ class Cluster:
         self._strategy = strategy
         self._shelves: OrderedDict[Request, Shelf] = OrderedDict()
         self._log: list[Node] = []
+        self._read_to = 0
 
     def add(self, node: Node) -> None:
         """A node joined."""
@@ -41,12 +42,15 @@ class Cluster:
 
     def touch(self, node: Node, *, better: bool) -> None:
         """A node changed; ``better``: it may take what it refused before."""
-        self._log.append(node)
+        node.recount()
+        if self._read_to == len(self._log) or self._log[-1] is not node:
+            self._log.append(node)
         if better:
             self.improved.add(node.arch)
         if len(self._log) > _MAX_LOG:
             self._shelves.clear()
             self._log.clear()
+            self._read_to = 0
 
     def shelf(self, request: Request) -> Shelf:
         """The shelf for a request (without its pin), up to date."""
@@ -55,7 +59,7 @@ class Cluster:
             shelf = Shelf(request, self._strategy)
             for node in self.nodes.values():
                 shelf.update(node)
-            shelf.seen = len(self._log)
+            shelf.seen = self._read_to = len(self._log)
             self._shelves[request] = shelf
             if len(self._shelves) > _SHELVES:
                 self._shelves.popitem(last=False)
@@ -75,8 +79,7 @@ class Cluster:
             current = group.fallback_group_id if group else None
 
     def _catch_up(self, shelf: Shelf) -> None:
-        for index in range(shelf.seen, len(self._log)):
-            node = self._log[index]
+        for node in dict.fromkeys(self._log[shelf.seen :]):
             if node.id in self.nodes:
                 shelf.update(node)
-        shelf.seen = len(self._log)
+        shelf.seen = self._read_to = len(self._log)

@@ -56,7 +56,7 @@ def _capacity(request: Request, node: Node) -> bool:
     return node.room(request.vcpu, request.vram) > 0
 
 
-FILTERS: tuple[tuple[str, str, Filter], ...] = (
+STANDING: tuple[tuple[str, str, Filter], ...] = (
     ("pinned", "is not the node asked for", _pinned),
     ("group", "is not in the node group", _group),
     ("architecture", "has another architecture", _architecture),
@@ -67,16 +67,26 @@ FILTERS: tuple[tuple[str, str, Filter], ...] = (
     ("capability", "has a driver that cannot honour an override", _capability),
     ("vlan", "does not know the VLAN", _vlan),
     ("usb", "has no such USB device free", _usb),
-    ("capacity", "has no free capacity", _capacity),
 )
-"""Name, the end of a sentence that begins with "the node", and the filter; asked in this order."""
+"""Name, the end of a sentence that begins with "the node", and the filter; asked in this order.
+
+Their answers stand until the node's ``version`` moves; only capacity moves with every start.
+"""
+
+CAPACITY = "capacity"
+FILTERS = (*STANDING, (CAPACITY, "has no free capacity", _capacity))
 
 SENTENCES = {name: f"the node {sentence}" for name, sentence, _ in FILTERS}
 
 
 def refusal(request: Request, node: Node) -> str:
     """The name of the first filter that refuses, or the empty string."""
-    for name, _, accepts in FILTERS:
+    return standing_refusal(request, node) or ("" if _capacity(request, node) else CAPACITY)
+
+
+def standing_refusal(request: Request, node: Node) -> str:
+    """The same without capacity."""
+    for name, _, accepts in STANDING:
         if not accepts(request, node):
             return name
     return ""

@@ -31,7 +31,7 @@ class Node(Subject):
     ``claims``: instances placed here that may have a VM; ``strays``: attempts it reports that are
     not its business any more; unmanaged VMs count as well. So capacity used is computed, never
     counted. ``heard`` and ``flushed`` are in the clock's monotonic seconds; ``heartbeat`` is the
-    interval it was told, in seconds.
+    interval it was told, in seconds. ``version`` moves when a filter may answer differently.
     """
 
     sub_type = "nodeAction"
@@ -49,10 +49,12 @@ class Node(Subject):
         self.claims: dict[str, Claim] = {}
         self.strays: dict[str, Claim] = {}
         self.pulling: Counter[str] = Counter()
+        self.version = 0
         self.index_facts()
 
     def index_facts(self) -> None:
         """Recompute what placement asks for; called whenever facts, spec or groups changed."""
+        self.version += 1
         facts = self.status.facts
         self.cached = {template.digest for template in facts.templates}
         self.known_templates = {template.id for template in facts.templates}
@@ -60,11 +62,21 @@ class Node(Subject):
         self.group_ids = frozenset(self.status.groups)
         self.arch = facts.arch
         self.queue = facts.queue or self.id
-        resource = self.capacity_mode is CapacityMode.RESOURCE
-        self.vcpu_limit = (self.spec.vcpu_limit or facts.vcpu_limit) if resource else 0
-        self.vram_limit = (self.spec.ram_limit_gb or facts.ram_limit_gb) * 1024 if resource else 0
-        self.unmanaged_vcpu = sum(vm.cpu_cores for vm in self.status.unmanaged)
-        self.unmanaged_vram = sum(vm.ram_mb for vm in self.status.unmanaged)
+        self._by_number = self.capacity_mode is CapacityMode.NUMBER
+        self._capacity = self.capacity
+        self.recount()
+
+    def recount(self) -> None:
+        """Recompute what is free; called whenever claims, strays or limits changed."""
+        held = (*self.claims.values(), *self.strays.values())
+        self._free = self._capacity - len(held) - len(self.status.unmanaged)
+        if self._by_number:
+            return
+        facts, others = self.status.facts, self.status.unmanaged
+        vcpu = self.spec.vcpu_limit or facts.vcpu_limit
+        vram = (self.spec.ram_limit_gb or facts.ram_limit_gb) * 1024
+        self._free_vcpu = vcpu - sum(c.vcpu for c in held) - sum(vm.cpu_cores for vm in others)
+        self._free_vram = vram - sum(c.vram for c in held) - sum(vm.ram_mb for vm in others)
 
     @property
     def capacity_mode(self) -> CapacityMode:
@@ -90,13 +102,9 @@ class Node(Subject):
 
     def room(self, vcpu: int, vram: int) -> int:
         """How many more VMs of this size fit."""
-        used = len(self.claims) + len(self.strays) + len(self.status.unmanaged)
-        if self.capacity_mode is CapacityMode.NUMBER:
-            return self.capacity - used
-        held = (*self.claims.values(), *self.strays.values())
-        free_cpu = self.vcpu_limit - self.unmanaged_vcpu - sum(claim.vcpu for claim in held)
-        free_ram = self.vram_limit - self.unmanaged_vram - sum(claim.vram for claim in held)
-        return min(free_cpu // max(vcpu, 1), free_ram // max(vram, 1))
+        if self._by_number:
+            return self._free
+        return min(self._free_vcpu // max(vcpu, 1), self._free_vram // max(vram, 1))
 
     def state_now(self) -> NodeState:
         """The documented state of a node that is heard: a function of facts and wishes."""

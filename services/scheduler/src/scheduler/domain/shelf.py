@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 
-from scheduler.domain.filters import refusal
+from scheduler.domain.filters import CAPACITY, standing_refusal
 from scheduler.domain.node import Node
 from scheduler.domain.request import Request
 from scheduler.domain.weighers import Strategy, Weight, weight
@@ -18,13 +18,13 @@ class Shelf:
         self._strategy = strategy
         self._boards: dict[Weight, dict[str, Node]] = {}
         self._place: dict[str, Weight | str] = {}
+        self._standing: dict[str, tuple[int, str]] = {}
         self.refused: Counter[str] = Counter()
         self.seen = 0
 
     def update(self, node: Node) -> None:
         """Sort a changed node in anew."""
-        reason = refusal(self._request, node)
-        place = reason or weight(self._request, node, self._strategy)
+        place = self._where(node)
         old = self._place.get(node.id)
         if old == place:
             return
@@ -37,6 +37,7 @@ class Shelf:
 
     def forget(self, node_id: str) -> None:
         """The node has left the cluster."""
+        self._standing.pop(node_id, None)
         self._remove(node_id, self._place.pop(node_id, None))
 
     def best(self, avoid: AbstractSet[str] = frozenset()) -> Node | None:
@@ -49,6 +50,18 @@ class Shelf:
             if node.id not in avoid:
                 return node
         return None
+
+    def _where(self, node: Node) -> Weight | str:
+        """Its weight, or the filter that refuses it; filters but capacity are asked once."""
+        request = self._request
+        version, reason = self._standing.get(node.id, (-1, ""))
+        if version != node.version:
+            reason = standing_refusal(request, node)
+            self._standing[node.id] = (node.version, reason)
+        if reason:
+            return reason
+        room = node.room(request.vcpu, request.vram)
+        return weight(request, node, room, self._strategy) if room > 0 else CAPACITY
 
     def _in_order(self) -> Iterable[Node]:
         for key in sorted(self._boards, reverse=True):

@@ -16,13 +16,12 @@ class Strategy(StrEnum):
 Weight = tuple[int, int]
 
 
-def weight(request: Request, node: Node, strategy: Strategy) -> Weight:
-    """Larger is better: warmth first, then room.
+def weight(request: Request, node: Node, room: int, strategy: Strategy) -> Weight:
+    """Larger is better: warmth first, then ``room`` (how many VMs like this still fit).
 
     Warmth: 3 the tag is cached; 2 it is being pulled there, and one pull serves all; 1 another
     tag of the template is cached, so the pull is incremental; 0 cold.
     """
-    room = node.room(request.vcpu, request.vram)
     return (_warmth(request, node), room if strategy is Strategy.SPREAD else -room)
 
 

@@ -77,9 +77,9 @@ def _heard(world: World, node: Node, heartbeat: NodeHello | NodeHeartbeat, momen
     node.heard = moment.tick
     was_offline = not node.online
     if abs((moment.now - heartbeat.at).total_seconds()) <= world.limits.skew:
-        node.skewed = False
+        _set_skewed(world, node, skewed=False)
     elif (heartbeat.at - moment.now).total_seconds() > world.limits.skew:
-        node.skewed = True
+        _set_skewed(world, node, skewed=True)
     changed = node.update(
         moment.now, facts=heartbeat.facts, usage=heartbeat.usage, unmanaged=heartbeat.unknown
     )
@@ -90,6 +90,14 @@ def _heard(world: World, node: Node, heartbeat: NodeHello | NodeHeartbeat, momen
         better = was_offline or changed != {"usage"}
         world.touch_node(node, urgent=better, better=better)
     _compare(world, node, heartbeat, moment)
+
+
+def _set_skewed(world: World, node: Node, *, skewed: bool) -> None:
+    """A clock that is ahead is surely wrong; one that is behind may be a late heartbeat."""
+    if node.skewed != skewed:
+        node.skewed = skewed
+        node.index_facts()
+        world.cluster.touch(node, better=not skewed)
 
 
 def _state(world: World, node: Node) -> NodeState:

@@ -1,0 +1,366 @@
+"""The life of an instance as the scheduler sees it, one promise a test."""
+
+import msgspec
+import pytest
+
+from contracts.events import EventKind
+from contracts.instances import InstanceState, RestartVM
+from contracts.nodes import ConfigureAgent, ConfigureNode, DeleteNode, NodeGoodbye, NodeSpec
+from contracts.vms import RebootVm, ReportsMarked, RunVm, StopVm, VmPhase, VmProgress, VmRefused
+from scheduler.domain.limits import Limits
+from tests.unit.scheduler.builders import Cloud, an_instance, some_info
+
+
+@pytest.fixture
+def cloud():
+    cloud = Cloud()
+    cloud.join()
+    return cloud
+
+
+@pytest.fixture
+def instance(cloud):
+    [instance] = cloud.start(an_instance())
+    return instance
+
+
+def test_a_start_is_ordered_from_a_node_with_room(cloud, instance):
+    [order] = cloud.sent(RunVm)
+    assert (order.node_id, order.instance_id, order.attempt) == ("n1", instance.id, 1)
+    assert instance.status.state == InstanceState.SCHEDULING
+    assert order.deadline > cloud.now
+    assert order.valid_until == instance.valid_until
+
+
+def test_a_started_vm_is_started_with_its_facts(cloud, instance):
+    cloud.started(instance)
+    assert instance.status.state == InstanceState.STARTED
+    assert instance.status.vminfo.ip == "10.1.1.1"
+
+
+def test_a_repeated_start_command_changes_nothing(cloud):
+    document = an_instance()
+    cloud.start(document)
+    cloud.start(document)
+    assert len(cloud.sent(RunVm)) == 1
+
+
+def test_pulling_shows_progress_and_then_scheduling_again(cloud, instance):
+    about = {"node_id": "n1", "at": cloud.now, "instance_id": instance.id, "attempt": 1}
+    cloud.say(VmProgress(**about, phase=VmPhase.PULLING, progress=0.42))
+    assert (instance.status.state, instance.status.progress) == (InstanceState.PULLING, 0.42)
+    cloud.say(VmProgress(**about, phase=VmPhase.PREPARING))
+    assert instance.status.state == InstanceState.SCHEDULING
+    cloud.started(instance)
+    cloud.say(VmProgress(**about, phase=VmPhase.PULLING, progress=0.5))
+    assert instance.status.state == InstanceState.STARTED
+
+
+def test_without_room_it_waits_and_says_why(cloud):
+    cloud.start(an_instance(), an_instance())
+    [waiting] = cloud.start(an_instance())
+    assert [(r.filter, r.nodes) for r in waiting.status.reasons] == [("capacity", 1)]
+    assert len(cloud.sent(RunVm)) == 2
+
+
+def test_room_that_is_freed_goes_to_who_waits(cloud):
+    first, _ = cloud.start(an_instance(), an_instance())
+    [waiting] = cloud.start(an_instance())
+    cloud.started(first)
+    cloud.terminate(first)
+    assert not waiting.status.live
+    cloud.gone(first)
+    assert waiting.status.live
+    assert waiting.status.reasons == ()
+
+
+def test_priority_goes_before_age_and_age_within_priority(cloud):
+    cloud.start(an_instance(), an_instance())
+    late, early, urgent = cloud.start(
+        an_instance("a-late", created=cloud.now.replace(minute=2)),
+        an_instance("b-early", created=cloud.now.replace(minute=1)),
+        an_instance("c-urgent", created=cloud.now.replace(minute=3), priority=1),
+    )
+    for node in ("n2", "n3"):
+        cloud.join(node, capacity=1)
+    assert urgent.status.live
+    assert early.status.live
+    assert not late.status.live
+
+
+def test_a_failure_that_may_be_the_hosts_is_tried_on_another_node(cloud, instance):
+    cloud.join("n2")
+    cloud.failed(instance, "disk broke")
+    assert (instance.status.node_id, instance.status.attempt) == ("n2", 2)
+    assert instance.status.state == InstanceState.SCHEDULING
+    assert [a.failure for a in instance.status.attempts] == ["disk broke", ""]
+
+
+def test_a_final_failure_is_an_error_with_its_message(cloud, instance):
+    cloud.failed(instance, "startup script exit code 3", final=True)
+    assert instance.status.state == InstanceState.ERROR
+    assert instance.status.message == "startup script exit code 3"
+    assert not instance.status.live
+
+
+def test_attempts_are_limited():
+    cloud = Cloud(attempts=2)
+    cloud.join()
+    cloud.join("n2")
+    [instance] = cloud.start(an_instance())
+    cloud.failed(instance)
+    cloud.failed(instance)
+    assert instance.status.state == InstanceState.ERROR
+    assert len(cloud.sent(RunVm)) == 2
+
+
+def test_one_that_was_never_placed_shows_terminating_and_vanishes():
+    cloud = Cloud()
+    [instance] = cloud.start(an_instance())
+    cloud.terminate(instance)
+    assert instance.status.state == InstanceState.TERMINATING
+    cloud.later(61)
+    assert instance.id not in cloud.world.instances
+    assert not cloud.sent(StopVm)
+
+
+def test_a_terminated_one_stays_a_minute_and_goes(cloud, instance):
+    cloud.started(instance)
+    cloud.terminate(instance)
+    assert instance.status.state == InstanceState.TERMINATING
+    [stop] = cloud.sent(StopVm)
+    assert (stop.node_id, stop.attempt) == ("n1", 1)
+    cloud.gone(instance)
+    assert instance.status.state == InstanceState.TERMINATED
+    cloud.later(59)
+    assert instance.id in cloud.world.instances
+    cloud.later(2)
+    assert instance.id not in cloud.world.instances
+
+
+def test_a_late_started_after_terminate_orders_the_vm_away_again(cloud, instance):
+    cloud.terminate(instance)
+    cloud.started(instance)
+    assert instance.status.state == InstanceState.TERMINATING
+    assert len(cloud.sent(StopVm)) == 2
+
+
+def test_a_silent_node_puts_running_vms_in_error_and_holds_their_room(cloud, instance):
+    cloud.started(instance)
+    cloud.later(121)
+    assert instance.status.state == InstanceState.ERROR
+    assert instance.status.live
+    assert not cloud.sent(RunVm)[1:]
+
+
+def test_a_node_that_speaks_again_brings_its_vms_back(cloud, instance):
+    cloud.started(instance)
+    cloud.later(121)
+    cloud.heartbeat("n1", cloud.line(instance, info=some_info()))
+    assert instance.status.state == InstanceState.STARTED
+    assert instance.status.message == ""
+    assert cloud.world.cluster.nodes["n1"].online
+
+
+def test_a_start_on_a_silent_node_is_repeated_elsewhere_only_when_no_vm_can_be_left(
+    cloud, instance
+):
+    cloud.later(60)
+    cloud.heartbeat("n1", cloud.line(instance, VmPhase.PREPARING))
+    cloud.join("n2")
+    cloud.later(119)
+    assert not cloud.sent(ReportsMarked)
+    cloud.heartbeat("n2")
+    cloud.later(10)
+    [mark] = [f for f in cloud.facts if isinstance(f, ReportsMarked)]
+    assert instance.status.node_id == "n1"
+    cloud.say(mark)
+    assert (instance.status.node_id, instance.status.attempt) == ("n2", 2)
+
+
+def test_a_report_that_was_in_the_queue_saves_the_attempt(cloud, instance):
+    cloud.join("n2")
+    cloud.later(126)
+    [mark] = [f for f in cloud.facts if isinstance(f, ReportsMarked)]
+    cloud.started(instance)
+    cloud.say(mark)
+    assert instance.status.state == InstanceState.STARTED
+    assert instance.status.node_id == "n1"
+
+
+def test_a_superseded_attempt_that_shows_up_is_ordered_away(cloud, instance):
+    cloud.join("n2")
+    old = cloud.line(instance, VmPhase.RUNNING)
+    cloud.failed(instance)
+    cloud.orders.clear()
+    cloud.heartbeat("n1", old)
+    [stop] = cloud.sent(StopVm)
+    assert (stop.node_id, stop.attempt) == ("n1", 1)
+    assert cloud.world.cluster.nodes["n1"].room(1, 1) == 1
+
+
+def test_an_unknown_vm_is_left_alone_but_holds_room(cloud):
+    cloud.heartbeat("n1", cloud.line(an_unknown()))
+    assert not cloud.sent(StopVm)
+    assert cloud.world.cluster.nodes["n1"].room(1, 1) == 1
+
+
+def an_unknown():
+    from scheduler.domain.instance import Instance
+
+    return Instance(an_instance("nobody"))
+
+
+def test_a_vm_of_an_ended_instance_is_ordered_away(cloud):
+    cloud.world.tombstones = {"nobody"}
+    cloud.heartbeat("n1", cloud.line(an_unknown()))
+    assert [order.instance_id for order in cloud.sent(StopVm)] == ["nobody"]
+
+
+def test_a_lost_order_is_repeated_when_heartbeats_do_not_list_the_attempt(cloud, instance):
+    cloud.heartbeat("n1")
+    assert len(cloud.sent(RunVm)) == 1
+    cloud.later(6)
+    cloud.heartbeat("n1")
+    first, second = cloud.sent(RunVm)
+    assert second.attempt == first.attempt
+
+
+def test_a_vm_that_its_node_lost_is_an_error(cloud, instance):
+    cloud.started(instance)
+    for _ in range(2):
+        cloud.later(6)
+        cloud.heartbeat("n1")
+    assert instance.status.state == InstanceState.ERROR
+    assert not instance.status.live
+
+
+def test_a_guest_that_shuts_down_is_stopped_and_says_so(cloud, instance):
+    cloud.started(instance)
+    cloud.heartbeat("n1", cloud.line(instance, VmPhase.STOPPED, info=some_info(status="stopped")))
+    assert instance.status.state == InstanceState.STOPPED
+    assert instance.status.message == 'Unexpected VM state: "stopped"'
+
+
+def test_a_restart_is_ordered_until_it_is_reported(cloud, instance):
+    cloud.started(instance)
+    spec = msgspec.structs.replace(instance.spec, restarts=1)
+    cloud.say(RestartVM(instance_id=instance.id, generation=2, spec=spec))
+    cloud.later(6)
+    cloud.heartbeat("n1", cloud.line(instance))
+    assert [order.number for order in cloud.sent(RebootVm)] == [1, 1]
+    assert instance.status.state == InstanceState.STARTED
+
+
+def test_an_end_is_repeated_while_the_node_still_lists_the_vm(cloud, instance):
+    cloud.started(instance)
+    cloud.terminate(instance)
+    cloud.later(5)
+    cloud.heartbeat("n1", cloud.line(instance))
+    assert len(cloud.sent(StopVm)) == 2
+
+
+def test_an_end_on_a_node_that_is_away_does_not_wait_for_ever(cloud, instance):
+    cloud.started(instance)
+    cloud.terminate(instance)
+    cloud.later(121)
+    cloud.later(5)
+    assert instance.status.state == InstanceState.TERMINATED
+
+
+def test_a_start_that_takes_too_long_is_ordered_away_and_tried_elsewhere():
+    cloud = Cloud(start=30)
+    cloud.join()
+    [instance] = cloud.start(an_instance())
+    cloud.later(31)
+    [stop] = cloud.sent(StopVm)
+    assert stop.attempt == 1
+    cloud.join("n2")
+    cloud.gone(instance)
+    assert (instance.status.node_id, instance.status.attempt) == ("n2", 2)
+
+
+def test_a_node_with_a_newer_attempt_raises_ours(cloud, instance):
+    cloud.say(
+        VmRefused(
+            node_id="n1",
+            at=cloud.now,
+            instance_id=instance.id,
+            attempt=1,
+            known_attempt=7,
+            known_epoch=3,
+        )
+    )
+    assert instance.status.attempt == 8
+
+
+def test_a_clock_that_is_ahead_gets_no_starts(cloud):
+    cloud.seconds -= 60
+    node = cloud.world.cluster.nodes["n1"]
+    ahead = cloud.now
+    cloud.seconds -= 60
+    from contracts.nodes import NodeHeartbeat, NodeUsage
+
+    cloud.say(NodeHeartbeat(node_id="n1", at=ahead, usage=NodeUsage()))
+    assert node.skewed
+    [instance] = cloud.start(an_instance())
+    assert [r.filter for r in instance.status.reasons] == ["clock"]
+
+
+def test_an_unknown_node_is_asked_to_say_hello():
+    cloud = Cloud()
+    cloud.heartbeat("stranger", queue="q7")
+    [order] = cloud.sent(ConfigureAgent)
+    assert (order.rejoin, order.queue) == (True, "q7")
+
+
+def test_a_drained_node_takes_nothing_until_it_is_opened_again(cloud):
+    cloud.say(ConfigureNode(node_id="n1", generation=2, spec=NodeSpec(drain=True)))
+    [instance] = cloud.start(an_instance())
+    assert [r.filter for r in instance.status.reasons] == ["drain"]
+    cloud.say(ConfigureNode(node_id="n1", generation=3, spec=NodeSpec(drain=False)))
+    assert instance.status.live
+
+
+@pytest.mark.parametrize("farewell", ["goodbye", "delete"])
+def test_vms_of_a_node_that_left_are_in_error_until_it_returns(cloud, instance, farewell):
+    cloud.started(instance)
+    message = (
+        NodeGoodbye(node_id="n1", at=cloud.now)
+        if farewell == "goodbye"
+        else DeleteNode(node_id="n1", generation=2, spec=NodeSpec(remove=True))
+    )
+    cloud.say(message)
+    assert instance.status.state == InstanceState.ERROR
+    cloud.join()
+    cloud.heartbeat("n1", cloud.line(instance, info=some_info()))
+    assert instance.status.state == InstanceState.STARTED
+    assert cloud.world.cluster.nodes["n1"].room(1, 1) == 1
+
+
+def test_what_happened_is_told_once_and_in_order(cloud, monkeypatch):
+    said = []
+    from scheduler.domain.subject import Subject
+
+    original = Subject.happened
+
+    def listen(self, kind, now, fields, **who):
+        said.append(kind)
+        original(self, kind, now, fields, **who)
+
+    monkeypatch.setattr(Subject, "happened", listen)
+    [instance] = cloud.start(an_instance())
+    cloud.started(instance)
+    cloud.started(instance)
+    cloud.terminate(instance)
+    cloud.gone(instance)
+    assert said == [
+        EventKind.START_VM,
+        EventKind.VM_STARTED,
+        EventKind.TERMINATE_VM,
+        EventKind.VM_TERMINATED,
+    ]
+
+
+def test_limits_have_documented_defaults():
+    assert (Limits().offline, Limits().keep, Limits().unknown_reports) == (120, 60, 30)

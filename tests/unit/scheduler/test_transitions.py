@@ -1,0 +1,24 @@
+from itertools import product
+
+import pytest
+
+from contracts.instances import InstanceState
+from scheduler.domain.transitions import TRANSITIONS, Cause
+
+
+def test_every_state_and_cause_is_decided():
+    assert set(TRANSITIONS) == set(product(InstanceState, Cause))
+
+
+def test_nothing_leaves_terminated():
+    assert all(TRANSITIONS[InstanceState.TERMINATED, cause] is None for cause in Cause)
+
+
+def test_terminating_ends_only_when_the_node_confirms():
+    leaving = {c for c in Cause if TRANSITIONS[InstanceState.TERMINATING, c] is not None}
+    assert leaving == {Cause.GONE}
+
+
+@pytest.mark.parametrize("state", set(InstanceState) - {"Terminating", "Terminated"})
+def test_termination_is_accepted_in_every_living_state(state):
+    assert TRANSITIONS[state, Cause.TERMINATE] is InstanceState.TERMINATING
