@@ -1,0 +1,197 @@
+"""The templates on this host: one manifest per tag, their blobs, and when each was last used."""
+
+import asyncio
+import hashlib
+import os
+from collections.abc import Collection
+from pathlib import Path
+
+import msgspec
+
+from contracts.artifacts import Descriptor, Manifest, TemplateConfig, digest_of
+from contracts.nodes import CachedTemplate
+from contracts.templates import TemplateRef
+from node_agent.drivers.port import CannotHonour, HostFault, ImageSource, Progress
+from node_agent.drivers.qemu.blobs import BlobStore
+from node_agent.drivers.qemu.qcow2 import check_layer
+
+_CONFIG_LIMIT = 1024 * 1024
+Key = tuple[str, str]
+
+
+class Cached(msgspec.Struct, frozen=True, kw_only=True):
+    """One tag in the cache, as kept in its file."""
+
+    id: str
+    name: str
+    tag: str
+    digest: str
+    manifest: Manifest
+    config: TemplateConfig
+
+    @property
+    def key(self) -> Key:
+        """What a tag is known by."""
+        return self.id, self.tag
+
+    @property
+    def listed(self) -> CachedTemplate:
+        """How the node reports it."""
+        layers = tuple(layer.digest for layer in self.manifest.disks)
+        return CachedTemplate(
+            id=self.id, name=self.name, tag=self.tag, digest=self.digest, layers=layers
+        )
+
+
+class _Pull:
+    """A download under way, and who waits for it."""
+
+    def __init__(self) -> None:
+        self.task: asyncio.Task[None]
+        self.manifest: Manifest | None = None
+        self.listeners: list[Progress] = []
+
+
+class TemplateCache:
+    """Templates below ``root``: ``blobs/`` and ``tags/``."""
+
+    def __init__(self, root: Path) -> None:
+        self._tags = root / "tags"
+        blobs = root / "blobs"
+        for folder in (self._tags, blobs):
+            folder.mkdir(parents=True, exist_ok=True)
+        self.blobs = BlobStore(blobs)
+        self._pulls: dict[tuple[str, str, str], _Pull] = {}
+        self._held = {cached.key: cached for cached in map(_read, self._tags.glob("*.json"))}
+
+    def find(self, template: TemplateRef) -> Cached | None:
+        """The tag if it is here, whole, and the very one that ``template`` names."""
+        cached = self._held.get((template.id, template.tag))
+        if cached is None or template.digest not in {"", cached.digest}:
+            return None
+        whole = all(self.blobs.missing(blob) == 0 for blob in cached.manifest.blobs)
+        return cached if whole else None
+
+    def listed(self) -> list[CachedTemplate]:
+        """Every tag, least recently used first."""
+        held = sorted(
+            self._held.values(), key=lambda cached: self._file(cached.key).stat().st_mtime
+        )
+        return [cached.listed for cached in held]
+
+    def touch(self, cached: Cached) -> None:
+        """Note that the tag is used now."""
+        os.utime(self._file(cached.key))
+
+    def layers(self, cached: Cached) -> list[Path]:
+        """The files of the disk layers, base first."""
+        return [self.blobs.path(layer) for layer in cached.manifest.disks]
+
+    def kernels(self) -> list[Path]:
+        """Every kernel here."""
+        kernels = [cached.manifest.kernel for cached in self._held.values()]
+        return [self.blobs.path(kernel) for kernel in kernels if kernel]
+
+    async def missing_bytes(self, template: TemplateRef, source: ImageSource) -> int:
+        """What a pull would download."""
+        if self.find(template):
+            return 0
+        manifest = await _manifest(template, source)
+        return sum(self.blobs.missing(blob) for blob in _unique(manifest))
+
+    async def pull(self, template: TemplateRef, source: ImageSource, progress: Progress) -> None:
+        """Have the tag. Whoever asks for the same one meanwhile waits for the same download."""
+        if self.find(template):
+            progress(1.0)
+            return
+        key = (template.id, template.tag, template.digest)
+        pull = self._pulls.get(key)
+        if pull is None:
+            pull = self._pulls[key] = _Pull()
+            pull.task = asyncio.create_task(self._pull(pull, template, source))
+            pull.task.add_done_callback(lambda _: self._pulls.pop(key, None))
+        pull.listeners.append(progress)
+        try:
+            await asyncio.shield(pull.task)
+        finally:
+            pull.listeners.remove(progress)
+            if not pull.listeners and not pull.task.done():
+                pull.task.cancel()
+                await asyncio.wait([pull.task])
+
+    def evict(self, template: CachedTemplate, in_use: Collection[Path]) -> None:
+        """Drop a tag, and the blobs that neither another tag, a pull nor ``in_use`` needs."""
+        if self._held.pop((template.id, template.tag), None):
+            self._file((template.id, template.tag)).unlink()
+        wanted = [cached.manifest for cached in self._held.values()]
+        wanted += [pull.manifest for pull in self._pulls.values() if pull.manifest]
+        needed = {self.blobs.path(blob) for manifest in wanted for blob in manifest.blobs}
+        self.blobs.keep_only(needed.union(in_use))
+
+    async def _pull(self, pull: _Pull, template: TemplateRef, source: ImageSource) -> None:
+        pull.manifest = manifest = await _manifest(template, source)
+        blobs = _unique(manifest)
+        total = sum(self.blobs.missing(blob) for blob in blobs) or 1
+        done = 0
+
+        def told(count: int) -> None:
+            nonlocal done
+            done += count
+            for listener in pull.listeners:
+                listener(min(1.0, done / total))
+
+        for blob in blobs:
+            await self.blobs.fetch(blob, source, template.repository, told)
+        self._keep(template, manifest)
+
+    def _keep(self, template: TemplateRef, manifest: Manifest) -> None:
+        """Check what came as a whole, and only then make it a tag."""
+        below: Path | None = None
+        for layer in manifest.disks:
+            check_layer(self.blobs.path(layer), below)
+            below = self.blobs.path(layer)
+        if below is None:
+            raise CannotHonour(f"template {template.name} has no disk that QEMU can use")
+        cached = Cached(
+            id=template.id,
+            name=template.name,
+            tag=template.tag,
+            digest=template.digest,
+            manifest=manifest,
+            config=self._config(manifest.config),
+        )
+        file = self._file(cached.key)
+        part = file.with_suffix(".part")
+        part.write_bytes(msgspec.json.encode(cached))
+        part.rename(file)
+        self._held[cached.key] = cached
+
+    def _config(self, blob: Descriptor) -> TemplateConfig:
+        if blob.size > _CONFIG_LIMIT:
+            raise CannotHonour("the template's config is too large to be one")
+        try:
+            return msgspec.json.decode(self.blobs.path(blob).read_bytes(), type=TemplateConfig)
+        except msgspec.DecodeError as error:
+            raise CannotHonour(f"the template's config cannot be read: {error}") from error
+
+    def _file(self, key: Key) -> Path:
+        name = hashlib.sha256("\n".join(key).encode()).hexdigest()
+        return self._tags / f"{name}.json"
+
+
+def _read(file: Path) -> Cached:
+    return msgspec.json.decode(file.read_bytes(), type=Cached)
+
+
+def _unique(manifest: Manifest) -> list[Descriptor]:
+    return list({blob.digest: blob for blob in manifest.blobs}.values())
+
+
+async def _manifest(template: TemplateRef, source: ImageSource) -> Manifest:
+    body = await source.manifest(template.repository, template.digest or template.tag)
+    if template.digest and digest_of(body) != template.digest:
+        raise HostFault(f"the manifest of {template.name} from {source.address} is another one")
+    try:
+        return msgspec.json.decode(body, type=Manifest)
+    except msgspec.DecodeError as error:
+        raise CannotHonour(f"the manifest of {template.name} cannot be read: {error}") from error

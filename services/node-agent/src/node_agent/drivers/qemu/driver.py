@@ -1,0 +1,285 @@
+"""The driver for QEMU: the verbs of the port, over a cache of templates and folders of VMs."""
+
+import asyncio
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import psutil
+
+from chassis.clock import Clock
+from contracts.nodes import CachedTemplate, HypervisorVersion, NodeUsage
+from contracts.templates import TemplateRef
+from contracts.vms import ScriptResult, VmInfo
+from node_agent.drivers.command import checked
+from node_agent.drivers.port import (
+    CannotHonour,
+    Capability,
+    HostFacts,
+    HostFault,
+    ImageSource,
+    ListedVm,
+    Progress,
+    VmMissing,
+    VmSpec,
+)
+from node_agent.drivers.qemu import overrides, process
+from node_agent.drivers.qemu.accelerator import Accelerator, AcceleratorChoice
+from node_agent.drivers.qemu.cache import Cached, TemplateCache
+from node_agent.drivers.qemu.folder import VmFolder, VmRecord
+from node_agent.drivers.qemu.machine import PROGRAM
+from node_agent.drivers.qemu.qcow2 import create_overlay, read_header
+from node_agent.drivers.qemu.space import full_disk_named, used
+from node_agent.drivers.qemu.vm import FAILED, Boot, Host, Vm
+
+ARCHITECTURE = "amd64"
+_VERSION = re.compile(r"version (?P<version>\S+)")
+_GIB = 1024**3
+_LOOPBACK = "127.0.0.1"
+
+
+class QemuSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How the driver works on this host. Durations in seconds.
+
+    ``root`` holds templates and VMs. ``host`` is the address that clients are told; ``bind`` is
+    where forwarded ports listen, by default ``host`` where that is an address of this machine,
+    else loopback.
+    """
+
+    root: Path
+    host: str = "127.0.0.1"
+    bind: str = ""
+    first_port: int = 10000
+    last_port: int = 19999
+    accelerator: Accelerator = Accelerator.AUTO
+    ready_seconds: float = 60.0
+    stop_seconds: float = 15.0
+
+
+class QemuDriver:
+    """See VmDriver."""
+
+    name = "qemu"
+    capabilities = frozenset(
+        {
+            Capability.VCPU,
+            Capability.VRAM,
+            Capability.DISK,
+            Capability.MAC_ADDRESS,
+            Capability.PORT_FORWARDING,
+            Capability.NETWORK_MODE,
+            Capability.VNC_PASSWORD,
+        }
+    )
+
+    def __init__(self, settings: QemuSettings, clock: Clock) -> None:
+        root = settings.root.resolve()
+        self._root = root
+        self._folders = root / "vms"
+        self._folders.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._cache = TemplateCache(root)
+        self._accelerator = AcceleratorChoice(settings.accelerator, root / "accelerator.json")
+        self._version = ""
+        self._vms: dict[str, Vm] = {}
+        self._host = Host(
+            address=settings.host,
+            bind=settings.bind or _bind(settings.host),
+            port_range=range(settings.first_port, settings.last_port + 1),
+            clock=clock,
+            ready_seconds=settings.ready_seconds,
+            stop_seconds=settings.stop_seconds,
+        )
+
+    async def facts(self) -> HostFacts:
+        """See VmDriver."""
+        return HostFacts(
+            arch=ARCHITECTURE,
+            cpu_count=os.cpu_count() or 1,
+            ram_gb=round(psutil.virtual_memory().total / _GIB),
+            disk_size=shutil.disk_usage(self._root).total,
+            hypervisor=HypervisorVersion(product="qemu", version=await self._qemu_version()),
+        )
+
+    async def usage(self) -> NodeUsage:
+        """See VmDriver."""
+        return NodeUsage(
+            cpu_util=psutil.cpu_percent() / 100,
+            ram_util=psutil.virtual_memory().percent / 100,
+            free_disk=shutil.disk_usage(self._root).free,
+            used_disk=await asyncio.to_thread(used, self._root),
+        )
+
+    async def templates(self) -> Sequence[CachedTemplate]:
+        """See VmDriver."""
+        return self._cache.listed()
+
+    async def missing_bytes(self, template: TemplateRef, source: ImageSource) -> int:
+        """See VmDriver."""
+        return await self._cache.missing_bytes(template, source)
+
+    async def pull(self, template: TemplateRef, source: ImageSource, progress: Progress) -> None:
+        """See VmDriver."""
+        await self._cache.pull(template, source, progress)
+
+    async def evict(self, template: CachedTemplate) -> None:
+        """See VmDriver."""
+        self._look()
+        records = [vm.record for vm in self._vms.values()]
+        for record in records:
+            if (record.template.id, record.template.tag) == (template.id, template.tag):
+                raise HostFault(f"{template.name}:{template.tag} is in use by VM {record.name}")
+        in_use = [self._root / blob for record in records for blob in record.blobs]
+        self._cache.evict(template, in_use)
+
+    async def clone(self, spec: VmSpec) -> None:
+        """See VmDriver."""
+        cached = self._cache.find(spec.template)
+        if cached is None:
+            raise HostFault(f"{spec.template.name}:{spec.template.tag} is not on this node")
+        layers = self._cache.layers(cached)
+        record, disk_size = self._record(spec, cached, layers)
+        folder = VmFolder(self._folders, spec.name)
+        try:
+            folder.path.mkdir(mode=0o700)
+        except FileExistsError:
+            raise HostFault(f"a VM named {spec.name} exists already") from None
+        with full_disk_named():
+            folder.save(record)
+        self._vms[spec.name] = Vm(folder, record, self._host)
+        self._cache.touch(cached)
+        await create_overlay(folder.disk, layers[-1], disk_size)
+
+    async def start(self, name: str) -> VmInfo:
+        """See VmDriver."""
+        vm = self._find(name)
+        return await vm.start(await self._boot(vm))
+
+    async def info(self, name: str) -> VmInfo:
+        """See VmDriver."""
+        return await self._find(name).info()
+
+    async def run_script(self, name: str, script: bytes, timeout: float) -> ScriptResult:
+        """See VmDriver."""
+        return await self._find(name).run_script(script, timeout)
+
+    async def restart(self, name: str) -> VmInfo:
+        """See VmDriver."""
+        vm = self._find(name)
+        return await vm.restart(await self._boot(vm))
+
+    async def stop(self, name: str) -> None:
+        """See VmDriver."""
+        await self._find(name).stop()
+
+    async def delete(self, name: str) -> None:
+        """See VmDriver."""
+        broken = self._look()
+        if vm := self._vms.get(name):
+            await vm.delete()
+            self._vms.pop(name, None)
+        elif name in broken:
+            await self._delete_rest(name)
+
+    async def list_vms(self) -> Sequence[ListedVm]:
+        """See VmDriver. A folder that is no whole VM is listed as failed."""
+        broken = self._look()
+        listed = await asyncio.gather(*(_listed(vm) for vm in self._vms.values()))
+        return [
+            *(vm for vm in listed if vm),
+            *(ListedVm(info=VmInfo(uuid="", name=name, status=FAILED)) for name in broken),
+        ]
+
+    async def _qemu_version(self) -> str:
+        if not self._version:
+            said = await checked([PROGRAM, "--version"], timeout=10.0)
+            found = _VERSION.search(said.decode())
+            self._version = found["version"] if found else "unknown"
+        return self._version
+
+    def _record(
+        self, spec: VmSpec, cached: Cached, layers: list[Path]
+    ) -> tuple[VmRecord, int | None]:
+        config, manifest = cached.config, cached.manifest
+        if config.arch != ARCHITECTURE:
+            raise CannotHonour(f"{spec.template.name} is for {config.arch}, not {ARCHITECTURE}")
+        hardware = overrides.apply(config, spec.overrides, read_header(layers[-1]).size)
+        boot = [self._cache.blobs.path(b) for b in (manifest.kernel, manifest.initrd) if b]
+        kernel, initrd = manifest.kernel, manifest.initrd
+        record = VmRecord(
+            name=spec.name,
+            uuid=str(uuid.uuid4()),
+            template=spec.template,
+            cloud_id=spec.cloud_id,
+            instance_id=spec.instance_id,
+            attempt=spec.attempt,
+            cpu=hardware.cpu,
+            ram_mb=hardware.ram_mb,
+            mac_address=hardware.mac_address,
+            machine=hardware.machine,
+            blobs=tuple(str(path.relative_to(self._root)) for path in (*layers, *boot)),
+            kernel=str(self._cache.blobs.path(kernel).relative_to(self._root)) if kernel else "",
+            initrd=str(self._cache.blobs.path(initrd).relative_to(self._root)) if initrd else "",
+            cmdline=config.cmdline,
+            connected=hardware.connected,
+            ports=hardware.ports,
+            vnc_password=hardware.vnc_password,
+            created=self._host.clock.now(),
+        )
+        return record, hardware.disk_size
+
+    async def _boot(self, vm: Vm) -> Boot:
+        kernel = self._root / vm.record.kernel if vm.record.kernel else None
+        probe = kernel or next(iter(self._cache.kernels()), None)
+        return Boot(
+            accelerator=await self._accelerator.choose(await self._qemu_version(), probe),
+            kernel=kernel,
+            initrd=self._root / vm.record.initrd if vm.record.initrd else None,
+            taken=lambda: self._taken(vm),
+        )
+
+    def _taken(self, vm: Vm) -> set[int]:
+        others = [other.record for other in self._vms.values() if other is not vm]
+        return {port for record in others for port in record.host_ports}
+
+    def _find(self, name: str) -> Vm:
+        self._look()
+        if name not in self._vms:
+            raise VmMissing(name)
+        return self._vms[name]
+
+    def _look(self) -> list[str]:
+        """Know every VM that has a folder, and no other; what cannot be read is returned."""
+        names = set(VmFolder.names(self._folders))
+        for name in self._vms.keys() - names:
+            del self._vms[name]
+        broken = []
+        for name in sorted(names - self._vms.keys()):
+            folder = VmFolder(self._folders, name)
+            if record := folder.load():
+                self._vms[name] = Vm(folder, record, self._host)
+            else:
+                broken.append(name)
+        return broken
+
+    async def _delete_rest(self, name: str) -> None:
+        folder = VmFolder(self._folders, name)
+        for pid in await asyncio.to_thread(process.every, folder.path):
+            await process.end(pid)
+        await asyncio.to_thread(folder.remove)
+
+
+async def _listed(vm: Vm) -> ListedVm | None:
+    try:
+        return await vm.listed()
+    except VmMissing:
+        return None
+
+
+def _bind(host: str) -> str:
+    """The published address where it is one of this machine's, as behind NAT it is not."""
+    own = {a.address for found in psutil.net_if_addrs().values() for a in found}
+    return host if host in own else _LOOPBACK

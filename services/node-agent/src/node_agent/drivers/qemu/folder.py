@@ -1,0 +1,125 @@
+"""A VM's folder on disk: what is known of it (``spec.json``), and where its files are."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+import msgspec
+
+from contracts.templates import TemplateRef
+from contracts.vms import PortForward, PortRule
+from node_agent.drivers.port import CannotHonour
+
+SPEC = "spec.json"
+DISK = "disk.qcow2"
+CONSOLE = "console.log"
+
+_LONGEST_NAME = 200
+_CONSOLE_LIMIT = 4 * 1024 * 1024
+_TAIL = 600
+
+
+class VmRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Everything needed to start the VM again. ``ram_mb`` in MiB.
+
+    ``host_ports`` belong to ``ports`` by position and are empty until the first start.
+    ``blobs`` is all that the VM needs of the cache, ``kernel`` and ``initrd`` among it; paths are
+    relative to the driver's root.
+    """
+
+    name: str
+    uuid: str
+    template: TemplateRef
+    cloud_id: str = ""
+    instance_id: str = ""
+    attempt: int = 0
+    cpu: int
+    ram_mb: int
+    mac_address: str
+    machine: str
+    blobs: tuple[str, ...] = ()
+    kernel: str = ""
+    initrd: str = ""
+    cmdline: str = ""
+    connected: bool = True
+    ports: tuple[PortRule, ...] = ()
+    host_ports: tuple[int, ...] = ()
+    vnc_port: int = 0
+    vnc_password: str = ""
+    created: datetime
+    started: datetime | None = None
+    stopped: datetime | None = None
+
+    @property
+    def forwards(self) -> tuple[PortForward, ...]:
+        """The forwarded ports, in the order of the rules."""
+        return tuple(
+            PortForward(name=rule.name, guest_port=rule.guest_port, host_port=port)
+            for rule, port in zip(self.ports, self.host_ports, strict=False)
+        )
+
+
+class VmFolder:
+    """One folder below ``root``, named after the VM."""
+
+    def __init__(self, root: Path, name: str) -> None:
+        escaped = quote(name, safe="").replace(".", "%2E")
+        if not name or len(escaped) > _LONGEST_NAME:
+            raise CannotHonour(f"name: {name!r} is empty or too long for a VM")
+        self.path = root / escaped
+
+    @staticmethod
+    def names(root: Path) -> Iterator[str]:
+        """The VMs that have a folder below ``root``."""
+        for entry in sorted(root.iterdir()):
+            if entry.is_dir():
+                yield unquote(entry.name)
+
+    @property
+    def disk(self) -> Path:
+        """The VM's own qcow2 layer."""
+        return self.path / DISK
+
+    def load(self) -> VmRecord | None:
+        """What is known; None when the folder is not, or no longer, a whole VM."""
+        try:
+            return msgspec.json.decode((self.path / SPEC).read_bytes(), type=VmRecord)
+        except (FileNotFoundError, msgspec.DecodeError):
+            return None
+
+    def save(self, record: VmRecord) -> None:
+        """Replace what is known, whole or not at all. The file may hold a password."""
+        part = self.path / f"{SPEC}.part"
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(msgspec.json.encode(record))
+            file.flush()
+            os.fsync(descriptor)
+        part.rename(self.path / SPEC)
+
+    def remove(self) -> None:
+        """Delete everything; what is known goes last, so that a rest still says whose it was."""
+        if not self.path.exists():
+            return
+        for entry in self.path.iterdir():
+            if entry.name != SPEC:
+                entry.unlink()
+        shutil.rmtree(self.path)
+
+    def console_tail(self) -> str:
+        """The last lines of the serial console."""
+        try:
+            text = (self.path / CONSOLE).read_bytes()[-_TAIL:].decode(errors="replace")
+        except FileNotFoundError:
+            return ""
+        return " | ".join(line.strip() for line in text.splitlines() if line.strip())
+
+    def trim_console(self) -> None:
+        """Begin a new console log when it is long, keeping the last one; QEMU appends to it."""
+        console = self.path / CONSOLE
+        if console.exists() and console.stat().st_size > _CONSOLE_LIMIT:
+            shutil.copyfile(console, console.with_suffix(".log.1"))
+            os.truncate(console, 0)

@@ -1,0 +1,154 @@
+"""The guest agent of QEMU: is the guest up, what is its address, run this in it.
+
+Source: QEMU Guest Agent protocol reference. A connection begins with a sync that carries a fresh
+random number, because late answers to given-up questions arrive before the one to ours.
+"""
+
+import asyncio
+import base64
+import ipaddress
+import math
+import secrets
+import signal
+from pathlib import Path
+from typing import Any
+
+from contracts.vms import ScriptResult
+from node_agent.drivers.port import HostFault
+from node_agent.drivers.qemu.channel import Channel, NoAnswer, connected
+
+SOCKET = "agent.sock"
+OUTPUT_LIMIT = 1024 * 1024
+"""Bytes kept of each output stream of a script."""
+
+_CALL_TIMEOUT = 30.0
+_PING_TIMEOUT = 0.5
+_OVERTIME = 60.0
+_SLOWEST_POLL = 0.5
+
+# The script is fed from a file and writes to files: a pipe would stay open for as long as any
+# process it leaves behind. It leads a session of its own and carries a mark in its environment,
+# so that at the limit everything it began is found, also what left the session. That the limit
+# was reached is told by dying of a signal, so that every exit code stays the script's own.
+_WRAPPER = """\
+d=$(mktemp -d) || exit 125
+cat >$d/s
+CORRAL_SCRIPT=$d setsid sh <$d/s >$d/o 2>$d/e &
+p=$!
+(
+    trap 'kill $s; exit' TERM
+    sleep {limit} &
+    s=$!
+    wait $s
+    : >$d/t
+    kill -KILL -$p
+    for again in 1 2; do
+        for f in $(grep -ls "CORRAL_SCRIPT=$d" /proc/[0-9]*/environ); do
+            f=${{f%/environ}}; kill -KILL ${{f#/proc/}}
+        done
+    done
+) >/dev/null 2>&1 </dev/null &
+k=$!
+wait $p 2>/dev/null
+rc=$?
+late=
+if [ -e $d/t ]; then late=1; wait $k; else kill $k; fi
+head -c {output} $d/o
+head -c {output} $d/e >&2
+rm -rf $d
+[ -n "$late" ] && kill -USR1 $$
+exit $rc
+"""
+
+
+class GuestAgent:
+    """Talks to the agent in one guest; one conversation at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        self._socket = folder / SOCKET
+        self._turn = asyncio.Lock()
+
+    async def answers(self) -> bool:
+        """Whether the guest is up and its agent listens."""
+        try:
+            await self._call("guest-ping", timeout=_PING_TIMEOUT)
+        except NoAnswer:
+            return False
+        return True
+
+    async def address(self) -> str:
+        """The guest's first IPv4 address that others could use; empty while it has none."""
+        interfaces = await self._call("guest-network-get-interfaces", timeout=2.0)
+        for interface in interfaces:
+            for found in interface.get("ip-addresses", ()):
+                if found.get("ip-address-type") == "ipv4" and _usable(found["ip-address"]):
+                    return str(found["ip-address"])
+        return ""
+
+    async def run_script(self, script: bytes, timeout: float) -> ScriptResult:
+        """Pipe ``script`` to ``sh``; at the limit it and all it began are killed."""
+        wrapper = _WRAPPER.format(limit=max(1, math.ceil(timeout)), output=OUTPUT_LIMIT)
+        begun = await self._call(
+            "guest-exec",
+            {
+                "path": "/bin/sh",
+                "arg": ["-c", wrapper],
+                "input-data": base64.b64encode(script).decode(),
+                "capture-output": True,
+            },
+        )
+        try:
+            async with asyncio.timeout(timeout + _OVERTIME):
+                return _result(await self._ended(begun["pid"]))
+        except TimeoutError:
+            raise HostFault("the guest does not say how the script ended") from None
+
+    async def _ended(self, pid: int) -> dict[str, Any]:
+        pause = 0.05
+        while True:
+            status: dict[str, Any] = await self._call("guest-exec-status", {"pid": pid}, 60.0)
+            if status["exited"]:
+                return status
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, _SLOWEST_POLL)
+
+    async def _call(
+        self, name: str, arguments: dict[str, Any] | None = None, timeout: float = _CALL_TIMEOUT
+    ) -> Any:
+        async with self._turn, connected(self._socket, timeout) as channel:
+            await _synchronise(channel)
+            message = {"execute": name}
+            await channel.send(message | {"arguments": arguments} if arguments else message)
+            answer = await channel.receive()
+        if "error" in answer:
+            raise HostFault(f"the guest refused {name}: {answer['error'].get('desc', '')}")
+        return answer["return"]
+
+
+async def _synchronise(channel: Channel) -> None:
+    number = secrets.randbits(31)
+    await channel.send(
+        {"execute": "guest-sync-delimited", "arguments": {"id": number}}, prefix=b"\xff"
+    )
+    while (await channel.receive()).get("return") != number:
+        pass
+
+
+def _usable(address: str) -> bool:
+    found = ipaddress.ip_address(address)
+    return not (found.is_loopback or found.is_link_local)
+
+
+def _result(status: dict[str, Any]) -> ScriptResult:
+    died_of = int(status.get("signal", 0))
+    late = died_of == signal.SIGUSR1
+    return ScriptResult(
+        return_code=-1 if late else int(status.get("exitcode", 128 + died_of)),
+        did_timeout=late,
+        stdout=_text(status.get("out-data", "")),
+        stderr=_text(status.get("err-data", "")),
+    )
+
+
+def _text(encoded: str) -> str:
+    return base64.b64decode(encoded).decode(errors="replace")
