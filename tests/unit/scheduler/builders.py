@@ -73,6 +73,9 @@ class Cloud:
         for instance in self.world.changed.values():
             instance.revision += 1
             instance.say_events("here")
+            instance.unsaid.clear()
+        for node in self.world.left:
+            node.unsaid.clear()
         self.orders += self.world.orders
         self.facts += self.world.facts
         for taken in (
@@ -80,6 +83,7 @@ class Cloud:
             self.world.orders,
             self.world.facts,
             self.world.removed,
+            self.world.left,
             self.world.removed_nodes,
         ):
             taken.clear()

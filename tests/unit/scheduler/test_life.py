@@ -332,6 +332,7 @@ def test_vms_of_a_node_that_left_are_in_error_until_it_returns(cloud, instance, 
     )
     cloud.say(message)
     assert instance.status.state == InstanceState.ERROR
+    cloud.later(1)
     cloud.join()
     cloud.heartbeat("n1", cloud.line(instance, info=some_info()))
     assert instance.status.state == InstanceState.STARTED

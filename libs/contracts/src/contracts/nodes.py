@@ -116,7 +116,10 @@ class NodeSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class NodeStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the scheduler knows of a node. ``groups`` are ids."""
+    """What the scheduler knows of a node. ``groups`` are ids.
+
+    ``left``: it is gone for everybody; the record stays only until its last event is said.
+    """
 
     state: NodeState = NodeState.ACTIVE
     observed_generation: int = 0
@@ -124,6 +127,7 @@ class NodeStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     usage: NodeUsage = NodeUsage()
     groups: tuple[str, ...] = ()
     unmanaged: tuple[UnknownVm, ...] = ()
+    left: bool = False
     vm_count: int = 0
     vcpu_count: int = 0
     vram_mb: int = 0

@@ -1,7 +1,6 @@
 """Run the scheduler as a process."""
 
 from chassis.bus.amqp import AmqpBus
-
 from chassis.clock import SystemClock
 from chassis.service import main as run
 from scheduler.app import build

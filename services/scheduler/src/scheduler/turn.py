@@ -153,13 +153,13 @@ class Turns:
             said += self._record(node)
             said.append(say(node.changed()))
             writes.append(node_write(node))
-        for node in world.removed_nodes:
-            said += node.say_events(self._machine)
+        for node in world.left:
+            said += [*self._record(node), say(NodeRemoved(node_id=node.id))]
+            writes.append(node_write(node))
         writes += node_removals(world.removed_nodes)
         said += [say(order) for order in world.orders]
         said += [say(fact) for fact in world.facts]
         said += [say(InstanceRemoved(instance_id=i.id)) for i in world.removed]
-        said += [say(NodeRemoved(node_id=n.id)) for n in world.removed_nodes]
         DECISIONS.inc(len(world.changed))
         _clear(world)
         return said, writes
@@ -245,5 +245,6 @@ class Turns:
 
 
 def _clear(world: World) -> None:
-    for taken in (world.changed, world.removed, world.removed_nodes, world.orders, world.facts):
+    world.changed.clear()
+    for taken in (world.removed, world.left, world.removed_nodes, world.orders, world.facts):
         taken.clear()

@@ -152,6 +152,10 @@ class Node(Subject):
         self.index_facts()
         return True
 
+    def leave(self) -> None:
+        """It is gone for everybody."""
+        self.status = msgspec.structs.replace(self.status, left=True)
+
     def changed(self) -> NodeChanged:
         """The message that tells everybody."""
         return NodeChanged(

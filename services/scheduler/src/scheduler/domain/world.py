@@ -19,8 +19,8 @@ from scheduler.domain.weighers import Strategy
 class World:
     """Memory of one leader, rebuilt from documents when it takes over or anything goes wrong.
 
-    A turn changes it through ``touch`` and friends; the commit then takes ``changed``,
-    ``changed_nodes``, ``removed``, ``removed_nodes``, ``orders`` and ``facts``, and clears them.
+    A turn changes it through ``touch`` and friends; the commit then takes what is ``changed``,
+    ``removed``, ``left``, ``orders`` and ``facts`` (of nodes likewise), and clears them.
     ``tombstones`` are ids known as ended, looked up for the messages of this turn.
     """
 
@@ -38,6 +38,8 @@ class World:
         self.changed: dict[str, Instance] = {}
         self.changed_nodes: dict[str, bool] = {}
         self.removed: list[Instance] = []
+        self.leaving: dict[str, Node] = {}
+        self.left: list[Node] = []
         self.removed_nodes: list[Node] = []
         self.orders: list[Order] = []
         self.facts: list[Message] = []
@@ -47,6 +49,9 @@ class World:
     def load_node(self, document: NodeDocument, moment: Moment) -> Node:
         """A node from its document; silence is counted from now."""
         node = Node(document, moment.tick)
+        if document.status.left:
+            self.leaving[node.id] = node
+            return node
         self.cluster.add(node)
         for instance in self.on_node[node.id].values():
             self._claim(instance, node)
@@ -94,10 +99,17 @@ class World:
             index.pop(instance.id, None)
         self.removed.append(instance)
 
-    def remove_node(self, node: Node) -> None:
-        """Its record goes; instances on it wait for its return."""
+    def leave(self, node: Node) -> None:
+        """A node goes; instances on it wait for its return, its record for its last event."""
+        node.leave()
         self.cluster.remove(node)
         self.changed_nodes.pop(node.id, False)
+        self.leaving[node.id] = node
+        self.left.append(node)
+
+    def remove_node(self, node: Node) -> None:
+        """Its last event is said: its record goes."""
+        del self.leaving[node.id]
         self.removed_nodes.append(node)
 
     def place_waiting(self, moment: Moment) -> None:

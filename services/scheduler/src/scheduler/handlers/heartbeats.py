@@ -24,7 +24,9 @@ MISSED = 2
 
 
 def node_hello(world: World, hello: NodeHello, moment: Moment) -> None:
-    """An agent joined or came back."""
+    """An agent joined or came back; one that just left is heard when its old record is gone."""
+    if hello.node_id in world.leaving:
+        return
     if hello.node_id not in world.cluster.nodes:
         _join(world, hello, moment)
     _heard(world, world.cluster.nodes[hello.node_id], hello, moment)
@@ -36,6 +38,8 @@ def node_hello(world: World, hello: NodeHello, moment: Moment) -> None:
 def node_heartbeat(world: World, heartbeat: NodeHeartbeat, moment: Moment) -> None:
     """An agent is there."""
     node = world.cluster.nodes.get(heartbeat.node_id)
+    if node is None and heartbeat.node_id in world.leaving:
+        return
     if node is None:
         queue = heartbeat.queue or heartbeat.node_id
         world.orders.append(world.order.rejoin(heartbeat.node_id, queue, moment.now))

@@ -64,4 +64,4 @@ def _remove(world: World, node: Node, moment: Moment) -> None:
     for instance in list(world.on_node[node.id].values()):
         if instance.lost(moment.now):
             world.touch(instance)
-    world.remove_node(node)
+    world.leave(node)

@@ -82,9 +82,13 @@ def _silent_attempt(world: World, instance: Instance, moment: Moment) -> bool:
 
 
 def _ended(world: World, moment: Moment) -> None:
-    """Ended records stay a minute, then go."""
+    """Ended records stay a minute, then go; never before their events are said."""
     for instance in list(world.ended.values()):
         ended = instance.status.ended
         assert ended is not None
-        if (moment.now - ended).total_seconds() >= world.limits.keep:
+        stayed = (moment.now - ended).total_seconds()
+        if stayed >= world.limits.keep and not instance.unsaid:
             world.remove(instance)
+    for node in list(world.leaving.values()):
+        if not node.unsaid:
+            world.remove_node(node)
