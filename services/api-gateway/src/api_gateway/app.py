@@ -1,0 +1,90 @@
+"""The gateway's only wiring."""
+
+import structlog
+
+from api_gateway.catalogue import Catalogue
+from api_gateway.config import Settings
+from api_gateway.intake import Intake
+from api_gateway.outbox import Outbox
+from api_gateway.outgoing import Outgoing
+from api_gateway.projection import Projection
+from api_gateway.reader import Reader
+from api_gateway.registry_client import Registry
+from api_gateway.routes.groups import GroupRoutes
+from api_gateway.routes.instances import InstanceRoutes
+from api_gateway.routes.nodes import NodeRoutes
+from api_gateway.routes.status import StatusRoutes
+from api_gateway.routes.templates import TemplateRoutes
+from api_gateway.starts import Starts
+from api_gateway.store import GatewayStore
+from api_gateway.sync import HEARD, Sync, projection_queue
+from api_gateway.web import application
+from chassis.bus.dispatch import Dispatcher
+from chassis.bus.port import Bus
+from chassis.clock import Clock, SystemClock
+from chassis.service import Loop, Part, Service
+from chassis.store.port import Store
+from chassis.web import Health, WebServer, metrics_server
+
+_log = structlog.get_logger()
+_DEAF_SECONDS = 2.0
+
+
+class Gateway(Service):
+    """The service, and where it listens."""
+
+    def __init__(self, parts: "list[Part]", health: Health, server: WebServer) -> None:
+        super().__init__("gateway", parts, health)
+        self._server = server
+
+    @property
+    def address(self) -> str:
+        """The API's URL, once started."""
+        return self._server.address
+
+
+def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None) -> Gateway:
+    """Wire the gateway; ``bus`` and ``store`` are started and stopped by whoever gives them."""
+    clock = clock or SystemClock()
+    documents = GatewayStore(store)
+    projection = Projection(clock)
+    sync = Sync(projection, documents, bus, clock)
+    health = Health({"projection": sync.problem})
+    registry = Registry(settings.registry_url, settings.registry_timeout)
+    catalogue = Catalogue(projection, sync, documents, registry)
+    reader = Reader(projection, sync, documents)
+    outgoing = Outgoing(bus, settings.max_waiting_commands)
+    intake = Intake(documents, outgoing, projection, clock)
+    outbox = Outbox(documents, bus, clock)
+    address = settings.registry_address
+    starts = Starts(documents, reader, catalogue, intake, clock, address)
+    routes = {
+        **InstanceRoutes(documents, sync, reader, starts, outgoing).table(),
+        **NodeRoutes(documents, sync, reader, outgoing).table(),
+        **GroupRoutes(documents, sync, reader, outbox, outgoing, clock).table(),
+        **TemplateRoutes(projection, sync, catalogue, registry).table(),
+        **StatusRoutes(registry, address, settings.version, settings.license).table(),
+    }
+    server = WebServer(application(routes, health, settings.max_body), settings.host, settings.port)
+    if settings.open_to_network:
+        _log.warning(
+            "gateway.open_to_the_network",
+            host=settings.host,
+            warning="authentication is off: everybody who reaches this address owns the cloud",
+        )
+    dispatcher = Dispatcher(bus, [projection_queue()], HEARD, sync.move, clock, sync.subscribed)
+    parts: list[Part] = [
+        outgoing,
+        intake,
+        registry,
+        sync,
+        dispatcher,
+        Loop("compare", settings.compare_seconds, sync.compare, clock),
+        Loop("compare_while_deaf", _DEAF_SECONDS, sync.compare_while_deaf, clock),
+        Loop("groups", settings.groups_seconds, sync.reread_groups, clock),
+        Loop("outbox", settings.outbox_seconds, outbox.flush, clock),
+        Loop("registry", settings.registry_poll_seconds, registry.poll, clock),
+        server,
+        metrics_server(health, settings.metrics_host, settings.metrics_port),
+    ]
+    return Gateway(parts, health, server)

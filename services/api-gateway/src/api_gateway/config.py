@@ -1,0 +1,65 @@
+"""Settings of the gateway."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from chassis.config import Settings as Base
+
+_LOOPBACK = ("127.", "localhost", "::1", "[::1]")
+
+
+class Settings(Base, frozen=True, kw_only=True):
+    """Where it listens, what it says of itself. Durations in seconds, sizes in bytes.
+
+    ``listen_addr`` (``host:port`` or ``:port``, the documented form) wins over host and port.
+    ``registry_address`` is public and given to agents; ``registry_local_address`` is the
+    gateway's own way there, if it differs. ``version`` must look like ``x.y.z-hash``.
+    ``max_waiting_commands``: beyond it wake-ups are dropped and the scheduler's sweep finds out.
+    """
+
+    ALIASES: ClassVar[Mapping[str, str]] = {
+        "ANKA_LISTEN_ADDR": "listen_addr",
+        "ANKA_ANKA_REGISTRY": "registry_address",
+        "ANKA_LOCAL_ANKA_REGISTRY": "registry_local_address",
+        "ANKA_METRICS_PORT": "metrics_port",
+    }
+
+    listen_host: str = "127.0.0.1"
+    listen_port: int = 8090
+    listen_addr: str = ""
+    metrics_port: int = 2112
+    registry_address: str = "http://127.0.0.1:8089"
+    registry_local_address: str = ""
+    registry_poll_seconds: float = 5.0
+    registry_timeout: float = 3.0
+    version: str = "0.1.0-c0ffee00"
+    license: str = "enterprise plus"
+    max_body: int = 1 << 20
+    max_waiting_commands: int = 20_000
+    compare_seconds: float = 30.0
+    groups_seconds: float = 2.0
+    outbox_seconds: float = 3.0
+
+    @property
+    def host(self) -> str:
+        """The address to bind; ``0.0.0.0`` when ``listen_addr`` names a port only."""
+        if not self.listen_addr:
+            return self.listen_host
+        return self.listen_addr.rpartition(":")[0].strip("[]") or "0.0.0.0"  # noqa: S104 -- ":80" means every interface
+
+    @property
+    def port(self) -> int:
+        """The port to bind."""
+        if not self.listen_addr:
+            return self.listen_port
+        return int(self.listen_addr.rpartition(":")[2])
+
+    @property
+    def open_to_network(self) -> bool:
+        """Whether others than this machine can connect."""
+        return not self.host.startswith(_LOOPBACK)
+
+    @property
+    def registry_url(self) -> str:
+        """Where the gateway itself asks the registry."""
+        return (self.registry_local_address or self.registry_address).rstrip("/")

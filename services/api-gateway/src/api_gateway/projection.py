@@ -1,0 +1,273 @@
+"""What the gateway knows, in memory, ready to be answered.
+
+Spec and status of a document move separately, each by its own counter, so that messages may come
+doubled, late or out of order. JSON is encoded at the first read after a change.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Generic, TypeVar
+
+from api_gateway.public import instances as public_instances
+from api_gateway.public import nodes as public_nodes
+from api_gateway.tombstones import Tombstones
+from chassis.clock import Clock
+from contracts.groups import GroupDocument
+from contracts.instances import InstanceSpec, InstanceStatus
+from contracts.nodes import NodeSpec, NodeStatus
+from contracts.templates import TemplateDocument
+
+SpecT = TypeVar("SpecT", InstanceSpec, NodeSpec)
+StatusT = TypeVar("StatusT", InstanceStatus, NodeStatus)
+
+
+class Entry(Generic[SpecT, StatusT]):
+    """A document's wish and world with their counters, and their cached encodings."""
+
+    __slots__ = (
+        "created",
+        "flat",
+        "generation",
+        "id",
+        "spec",
+        "status",
+        "status_revision",
+        "wrapped",
+    )
+
+    def __init__(
+        self,
+        identity: str,
+        created: datetime,
+        spec: tuple[int, SpecT],
+        status: tuple[int, StatusT],
+    ) -> None:
+        self.id = identity
+        self.created = created
+        self.generation = spec[0]
+        self.spec: SpecT = spec[1]
+        self.status_revision = status[0]
+        self.status: StatusT = status[1]
+        self.flat: bytes | None = None
+        self.wrapped: bytes | None = None
+
+    def merge_spec(self, generation: int, spec: SpecT) -> bool:
+        """Take a newer wish; whether it was one."""
+        if generation <= self.generation:
+            return False
+        self.generation, self.spec = generation, spec
+        self.forget()
+        return True
+
+    def merge_status(self, revision: int, status: StatusT) -> bool:
+        """Take a newer state of the world; whether it was one."""
+        if revision <= self.status_revision:
+            return False
+        self.status_revision, self.status = revision, status
+        self.forget()
+        return True
+
+    def forget(self) -> None:
+        """Encode anew at the next read."""
+        self.flat = self.wrapped = None
+
+
+InstanceEntry = Entry[InstanceSpec, InstanceStatus]
+NodeEntry = Entry[NodeSpec, NodeStatus]
+
+
+class Instances:
+    """All instances, in order of arrival; those removed are remembered for a while."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._entries: dict[str, InstanceEntry] = {}
+        self._listed: list[bytes] | None = None
+        self.removed = Tombstones(clock)
+
+    def get(self, identity: str) -> InstanceEntry | None:
+        """The instance, if known."""
+        return self._entries.get(identity)
+
+    def ids(self) -> set[str]:
+        """Every id known."""
+        return set(self._entries)
+
+    def merge(
+        self,
+        identity: str,
+        created: datetime,
+        spec: tuple[int, InstanceSpec],
+        status: tuple[int, InstanceStatus],
+    ) -> None:
+        """Take what is newer; an id that was removed does not come back."""
+        if identity in self.removed:
+            return
+        entry = self._entries.get(identity)
+        if entry is None:
+            self._entries[identity] = Entry(identity, created, spec, status)
+            changed = True
+        else:
+            changed = entry.merge_spec(*spec) | entry.merge_status(*status)
+        if changed:
+            self._listed = None
+
+    def merge_spec(self, identity: str, generation: int, spec: InstanceSpec) -> bool:
+        """Take a newer wish; False when the instance is not known."""
+        entry = self._entries.get(identity)
+        if entry is None:
+            return identity in self.removed
+        if entry.merge_spec(generation, spec):
+            self._listed = None
+        return True
+
+    def remove(self, identity: str) -> None:
+        """The record is gone for good."""
+        self.removed.add(identity)
+        if self._entries.pop(identity, None) is not None:
+            self._listed = None
+
+    def flat(self, entry: InstanceEntry) -> bytes:
+        """The public object."""
+        if entry.flat is None:
+            entry.flat = public_instances.flat(entry.id, entry.created, entry.spec, entry.status)
+        return entry.flat
+
+    def listed(self) -> list[bytes]:
+        """Every element of the public list."""
+        if self._listed is None:
+            self._listed = [entry.wrapped or self._wrap(entry) for entry in self._entries.values()]
+        return self._listed
+
+    def marks(self) -> dict[str, tuple[int, int]]:
+        """Id to (generation, status_revision)."""
+        return {e.id: (e.generation, e.status_revision) for e in self._entries.values()}
+
+    def _wrap(self, entry: InstanceEntry) -> bytes:
+        entry.wrapped = public_instances.wrapped(entry.id, entry.spec, self.flat(entry))
+        return entry.wrapped
+
+
+class Nodes:
+    """All nodes; one that was removed may join again under its id, as a younger document."""
+
+    def __init__(self, groups: "Groups") -> None:
+        self._entries: dict[str, NodeEntry] = {}
+        self._groups = groups
+        self._groups_seen = 0
+        self._removed: dict[str, datetime] = {}
+
+    def get(self, identity: str) -> NodeEntry | None:
+        """The node, unless somebody wishes it gone."""
+        entry = self._entries.get(identity)
+        return None if entry is None or entry.spec.remove else entry
+
+    def known(self) -> list[NodeEntry]:
+        """Every node that nobody wishes gone."""
+        return [entry for entry in self._entries.values() if not entry.spec.remove]
+
+    def merge(
+        self,
+        identity: str,
+        created: datetime,
+        spec: tuple[int, NodeSpec],
+        status: tuple[int, NodeStatus],
+    ) -> None:
+        """Take what is newer; a younger document replaces an older one of the same id."""
+        buried = self._removed.get(identity)
+        if buried is not None and created <= buried:
+            return
+        entry = self._entries.get(identity)
+        if entry is None or created > entry.created:
+            self._entries[identity] = Entry(identity, created, spec, status)
+        elif created == entry.created:
+            entry.merge_spec(*spec)
+            entry.merge_status(*status)
+
+    def merge_spec(self, identity: str, generation: int, spec: NodeSpec) -> bool:
+        """Take a newer wish; False when the node is not known."""
+        entry = self._entries.get(identity)
+        if entry is not None:
+            entry.merge_spec(generation, spec)
+        return entry is not None
+
+    def remove(self, identity: str) -> None:
+        """The record is gone."""
+        entry = self._entries.pop(identity, None)
+        if entry is not None:
+            self._removed[identity] = entry.created
+
+    def encoded(self, entry: NodeEntry) -> bytes:
+        """The public object."""
+        if self._groups.revision != self._groups_seen:
+            self._groups_seen = self._groups.revision
+            for known in self._entries.values():
+                known.forget()
+        if entry.flat is None:
+            groups = self._groups.by_id
+            entry.flat = public_nodes.node(entry.id, entry.spec, entry.status, groups)
+        return entry.flat
+
+    def listed(self) -> list[bytes]:
+        """Every element of the public list."""
+        return [self.encoded(entry) for entry in self.known()]
+
+    def marks(self) -> dict[str, tuple[int, int]]:
+        """Id to (generation, status_revision)."""
+        return {e.id: (e.generation, e.status_revision) for e in self._entries.values()}
+
+
+class Groups:
+    """All node groups; ``revision`` moves with every change."""
+
+    def __init__(self) -> None:
+        self.by_id: Mapping[str, GroupDocument] = {}
+        self.revision = 0
+
+    def replace(self, documents: Iterable[GroupDocument]) -> None:
+        """What the database holds now; there are few, so they are read as a whole."""
+        fresh = {document.id: document for document in documents}
+        if fresh != self.by_id:
+            self.by_id = fresh
+            self.revision += 1
+
+
+class Templates:
+    """All templates with their tags."""
+
+    def __init__(self) -> None:
+        self.by_id: dict[str, TemplateDocument] = {}
+        self._removed: dict[str, int] = {}
+
+    def merge(self, document: TemplateDocument) -> None:
+        """Take what is newer."""
+        known = self.by_id.get(document.id)
+        if known is not None and known.revision >= document.revision:
+            return
+        if document.revision > self._removed.get(document.id, -1):
+            self.by_id[document.id] = document
+
+    def stored(self, document: TemplateDocument) -> None:
+        """Take what the database holds: it is the truth, also after a removal."""
+        self._removed.pop(document.id, None)
+        self.merge(document)
+
+    def remove(self, identity: str, revision: int) -> None:
+        """The template is gone, unless it is known to have come back since."""
+        known = self.by_id.get(identity)
+        if known is None or known.revision <= revision:
+            self.by_id.pop(identity, None)
+            self._removed[identity] = revision
+
+    def marks(self) -> dict[str, tuple[int, int]]:
+        """Id to (revision, 0)."""
+        return {document.id: (document.revision, 0) for document in self.by_id.values()}
+
+
+class Projection:
+    """Everything the gateway answers reads from."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.groups = Groups()
+        self.instances = Instances(clock)
+        self.nodes = Nodes(self.groups)
+        self.templates = Templates()

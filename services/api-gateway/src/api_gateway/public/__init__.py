@@ -1,0 +1,1 @@
+"""The public JSON: the only place that knows the wire's quirks."""

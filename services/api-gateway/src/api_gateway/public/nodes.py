@@ -1,0 +1,149 @@
+"""The public node."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import msgspec
+
+from api_gateway.domain.membership import groups_of
+from api_gateway.public.groups import PublicGroup, public_group
+from api_gateway.public.scalars import architecture, epoch, number
+from contracts.groups import GroupDocument
+from contracts.nodes import NodeFacts, NodeSpec, NodeState, NodeStatus
+
+_DEFAULT_ARCHITECTURE = "amd64"
+"""Stands in for an unknown host: the Prometheus exporter dies of any other word, even of none."""
+
+
+class PublicVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """The hypervisor's version and licence."""
+
+    product: str
+    version: str
+    build: str
+    license: str
+    expires: str
+
+
+class PublicTemplateOnNode(msgspec.Struct, frozen=True, kw_only=True):
+    """A tag in the node's cache."""
+
+    uuid: str
+    name: str
+    tag: str
+
+
+class PublicUsbDevice(msgspec.Struct, frozen=True, kw_only=True):
+    """A USB device of the host."""
+
+    claim_name: str
+    is_busy: bool
+
+
+class PublicNode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The node object; counts and bytes are whole numbers."""
+
+    node_id: str
+    node_name: str
+    cpu_count: int
+    ram: int
+    vm_count: int
+    vcpu_count: int
+    vram: int
+    cpu_util: int | float
+    ram_util: int | float
+    ip_address: str
+    state: str
+    capacity: int
+    anka_version: PublicVersion
+    usb_devices: tuple[PublicUsbDevice, ...] | None
+    capacity_mode: str
+    vcpu_override: int
+    ram_override: int
+    disk_size: int
+    free_disk_space: int
+    anka_disk_usage: int
+    host_arch: str
+    templates: tuple[PublicTemplateOnNode, ...]
+    last_updated: datetime
+    timestamp: int
+    agent_version: str
+    groups: tuple[PublicGroup, ...] = ()
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def state_of(spec: NodeSpec, status: NodeStatus) -> NodeState:
+    """The public state: a change of drain mode shows at once."""
+    if status.state not in (NodeState.ACTIVE, NodeState.DRAIN):
+        return status.state
+    drain = status.facts.drain if spec.drain is None else spec.drain
+    return NodeState.DRAIN if drain else NodeState.ACTIVE
+
+
+def node(
+    node_id: str, spec: NodeSpec, status: NodeStatus, groups: Mapping[str, GroupDocument]
+) -> bytes:
+    """The node as the wire shows it: what operators set, else what the agent said."""
+    facts, usage = status.facts, status.usage
+    return _encode(
+        PublicNode(
+            node_id=node_id,
+            node_name=_given(spec.name, facts.name) or node_id,
+            cpu_count=facts.cpu_count,
+            ram=facts.ram_gb,
+            vm_count=status.vm_count,
+            vcpu_count=status.vcpu_count,
+            vram=status.vram_mb,
+            cpu_util=number(usage.cpu_util),
+            ram_util=number(usage.ram_util),
+            ip_address=_given(spec.host, facts.address),
+            state=state_of(spec, status),
+            capacity=facts.capacity if spec.capacity is None else spec.capacity,
+            anka_version=_version(facts),
+            usb_devices=_usb_devices(facts),
+            capacity_mode=facts.capacity_mode if spec.capacity_mode is None else spec.capacity_mode,
+            vcpu_override=facts.vcpu_limit if spec.vcpu_limit is None else spec.vcpu_limit,
+            ram_override=facts.ram_limit_gb if spec.ram_limit_gb is None else spec.ram_limit_gb,
+            disk_size=facts.disk_size,
+            free_disk_space=usage.free_disk,
+            anka_disk_usage=usage.used_disk,
+            host_arch=architecture(facts.arch) or _DEFAULT_ARCHITECTURE,
+            templates=tuple(
+                PublicTemplateOnNode(uuid=cached.id, name=cached.name, tag=cached.tag)
+                for cached in facts.templates
+            ),
+            last_updated=status.last_seen,
+            timestamp=epoch(status.last_seen),
+            agent_version=facts.agent_version,
+            groups=tuple(
+                public_group(groups[group_id])
+                for group_id in groups_of(spec, status)
+                if group_id in groups
+            ),
+        )
+    )
+
+
+def _given(wish: str | None, fact: str) -> str:
+    return fact if wish is None else wish
+
+
+def _version(facts: NodeFacts) -> PublicVersion:
+    hypervisor = facts.hypervisor
+    return PublicVersion(
+        product=hypervisor.product,
+        version=hypervisor.version,
+        build=hypervisor.build,
+        license=hypervisor.license,
+        expires=hypervisor.expires,
+    )
+
+
+def _usb_devices(facts: NodeFacts) -> tuple[PublicUsbDevice, ...] | None:
+    devices = tuple(
+        PublicUsbDevice(claim_name=device.claim, is_busy=device.busy)
+        for device in facts.usb_devices
+    )
+    return devices or None

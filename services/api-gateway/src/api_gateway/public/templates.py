@@ -1,0 +1,118 @@
+"""The public template: brief in lists, with its versions (oldest first) when asked for by id."""
+
+import msgspec
+
+from api_gateway.public.scalars import architecture, epoch
+from contracts.templates import TemplateDocument, Version
+
+_FILE_ID = 32
+"""Hexadecimal digits of a digest that make a documented file name."""
+
+
+class BriefTemplate(msgspec.Struct, frozen=True, kw_only=True):
+    """An element of the list under ``apiVer=v1``: without size and architecture."""
+
+    id: str
+    name: str
+
+
+class PublicTemplate(msgspec.Struct, frozen=True, kw_only=True):
+    """An element of the list."""
+
+    id: str
+    name: str
+    size: int
+    arch: str
+    last_pull: int
+    last_push: int
+
+
+class PublicVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """A tag; ``arch`` stands at the template and is empty here, as in the reference."""
+
+    number: int
+    tag: str
+    config_file: str
+    nvram: str
+    images: tuple[str, ...]
+    state_files: tuple[str, ...]
+    description: str
+    state_file: str
+    size: int
+    arch: str
+    last_pull: int
+    last_push: int
+    creation_date: int
+
+
+class DetailedTemplate(msgspec.Struct, frozen=True, kw_only=True):
+    """One template with its tags."""
+
+    id: str
+    name: str
+    versions: tuple[PublicVersion, ...]
+    size: int
+    arch: str
+    last_pull: int
+    last_push: int
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def brief(template: TemplateDocument) -> bytes:
+    """For ``apiVer=v1``."""
+    return _encode(BriefTemplate(id=template.id, name=template.name))
+
+
+def listed(template: TemplateDocument) -> bytes:
+    """For lists."""
+    return _encode(
+        PublicTemplate(
+            id=template.id,
+            name=template.name,
+            size=template.size,
+            arch=architecture(template.arch),
+            last_pull=epoch(template.last_pull),
+            last_push=epoch(template.last_push),
+        )
+    )
+
+
+def detailed(template: TemplateDocument) -> bytes:
+    """For ``?id=``."""
+    return _encode(
+        DetailedTemplate(
+            id=template.id,
+            name=template.name,
+            versions=tuple(_version(template.id, version) for version in template.versions),
+            size=template.size,
+            arch=architecture(template.arch),
+            last_pull=epoch(template.last_pull),
+            last_push=epoch(template.last_push),
+        )
+    )
+
+
+def _version(template_id: str, version: Version) -> PublicVersion:
+    states = tuple(map(_file_name, version.state_files))
+    return PublicVersion(
+        number=version.number,
+        tag=version.tag,
+        config_file=f"{template_id}.yaml",
+        nvram=version.nvram or "nvram",
+        images=tuple(map(_file_name, version.images)),
+        state_files=states,
+        description=version.description,
+        state_file=states[0] if states else "",
+        size=version.size,
+        arch="",
+        last_pull=epoch(version.last_pull),
+        last_push=epoch(version.last_push),
+        creation_date=epoch(version.created),
+    )
+
+
+def _file_name(digest: str) -> str:
+    """A blob's digest in the shape of the documented file names."""
+    return f"{digest.rpartition(':')[2][:_FILE_ID]}.ank"

@@ -1,0 +1,101 @@
+"""Reads: from the projection, and from the database where the projection may lack something."""
+
+from collections.abc import Collection, Sequence
+
+from api_gateway.projection import InstanceEntry, NodeEntry, Projection
+from api_gateway.store import GatewayStore
+from api_gateway.sync import Sync
+from chassis.errors import NotFound, Unavailable
+from contracts.groups import GroupDocument
+
+_STARTING_SECONDS = 2.0
+
+
+class Reader:
+    """Answers from memory. An id that is missing there is looked up before it is NotFound."""
+
+    def __init__(self, projection: Projection, sync: Sync, store: GatewayStore) -> None:
+        self._view = projection
+        self._sync = sync
+        self._store = store
+
+    async def instances(self) -> list[bytes]:
+        """The public list; while deaf, with what others accepted meanwhile."""
+        await self._settle()
+        return self._view.instances.listed()
+
+    async def instance(self, identity: str) -> InstanceEntry:
+        """One instance; NotFound."""
+        entry = self._view.instances.get(identity)
+        if entry is not None and self._sync.fresh:
+            return entry
+        try:
+            return await self.stored_instance(identity)
+        except Unavailable:
+            if entry is None:
+                raise
+            return entry
+
+    async def stored_instance(self, identity: str) -> InstanceEntry:
+        """One instance as the database has it; NotFound."""
+        if identity not in self._view.instances.removed:
+            document = await self._store.instance(identity)
+            if document is not None:
+                self._sync.take_instances([document])
+        entry = self._view.instances.get(identity)
+        if entry is None:
+            raise NotFound
+        return entry
+
+    def flat(self, entry: InstanceEntry) -> bytes:
+        """The public object of one instance."""
+        return self._view.instances.flat(entry)
+
+    async def nodes(self) -> list[bytes]:
+        """The public list."""
+        await self._sync.wait_loaded(_STARTING_SECONDS)
+        return self._view.nodes.listed()
+
+    async def node(self, identity: str) -> NodeEntry:
+        """One node; NotFound names it."""
+        entry = self._view.nodes.get(identity)
+        if entry is None:
+            document = await self._store.node(identity)
+            if document is not None:
+                self._sync.take_nodes([document])
+            entry = self._view.nodes.get(identity)
+        if entry is None:
+            raise NotFound(f"Not found: node {identity}")
+        return entry
+
+    def encoded_node(self, entry: NodeEntry) -> bytes:
+        """The public object of one node."""
+        return self._view.nodes.encoded(entry)
+
+    def capabilities(self) -> Sequence[Collection[str]]:
+        """What each known node can do beyond running a VM."""
+        return [node.status.facts.capabilities for node in self._view.nodes.known()]
+
+    async def groups(self) -> Sequence[GroupDocument]:
+        """All node groups."""
+        await self._sync.wait_loaded(_STARTING_SECONDS)
+        return tuple(self._view.groups.by_id.values())
+
+    async def group(self, identity: str) -> GroupDocument:
+        """One group; NotFound names it."""
+        found = self._view.groups.by_id.get(identity)
+        if found is None:
+            await self._sync.reread_groups()
+            found = self._view.groups.by_id.get(identity)
+        if found is None:
+            raise NotFound(f"Not found: group {identity}")
+        return found
+
+    async def _settle(self) -> None:
+        if self._sync.fresh:
+            return
+        await self._sync.wait_loaded(_STARTING_SECONDS)
+        try:
+            await self._sync.read_pending()
+        except Unavailable:
+            return  # nobody can have accepted anything that is missing here

@@ -1,0 +1,126 @@
+"""``/api/v1/vm`` and ``/api/v1/rpc/vm/restart``."""
+
+import hashlib
+
+import msgspec
+
+from api_gateway.domain.fields import BadField, Fields, MissingField
+from api_gateway.domain.metadata import read_metadata
+from api_gateway.domain.start_request import read_start_request
+from api_gateway.outgoing import Outgoing
+from api_gateway.public import envelope
+from api_gateway.public.instances import state_of
+from api_gateway.reader import Reader
+from api_gateway.starts import Starts
+from api_gateway.store import GatewayStore
+from api_gateway.sync import Sync
+from api_gateway.web import Call, Routes
+from chassis.errors import NotFound, Refused
+from contracts.instances import InstanceDocument, RestartVM, TerminateVM, UpdateVM
+
+_KEY_HEADER = "Idempotency-Key"
+_MAX_KEY = 255
+_LABELS = ("name", "external_id")
+
+
+class InstanceRoutes:
+    """Everything that can be asked of instances."""
+
+    def __init__(
+        self, store: GatewayStore, sync: Sync, reader: Reader, starts: Starts, outgoing: Outgoing
+    ) -> None:
+        self._store = store
+        self._sync = sync
+        self._reader = reader
+        self._starts = starts
+        self._outgoing = outgoing
+
+    def table(self) -> Routes:
+        """Path to verb to function."""
+        return {
+            "/api/v1/vm": {
+                "GET": self.get,
+                "POST": self.start,
+                "PUT": self.update,
+                "DELETE": self.terminate,
+            },
+            "/api/v1/rpc/vm/restart": {"POST": self.restart},
+        }
+
+    async def get(self, call: Call) -> bytes:
+        """One instance, flat, or all, wrapped."""
+        identity = call.query("id")
+        if identity is None:
+            return envelope.ok_list(await self._reader.instances())
+        entry = await self._reader.instance(identity)
+        return envelope.ok(self._reader.flat(entry))
+
+    async def start(self, call: Call) -> bytes:
+        """Make instances; the answer is their ids, once they are durable."""
+        request = read_start_request(await call.fields())
+        key = call.header(_KEY_HEADER)
+        if key is None:
+            ids = await self._starts.accept(request, call.actor, call.request_id)
+        else:
+            if not 0 < len(key) <= _MAX_KEY:
+                raise BadField(_KEY_HEADER, f"1 to {_MAX_KEY} characters")
+            sha256 = hashlib.sha256(await call.raw()).hexdigest()
+            ids = await self._starts.accept_once(request, call.actor, call.request_id, key, sha256)
+        return envelope.ok(msgspec.json.encode(ids))
+
+    async def update(self, call: Call) -> bytes:
+        """Change what an instance is called and labelled with."""
+        identity = call.required_query("id")
+        fields = await call.fields()
+        given = {name: fields.text_as_given(name) for name in _LABELS}
+        sets = {name: value for name, value in given.items() if value is not None}
+        metadata = read_metadata(fields)
+        if not sets and metadata is None:
+            await self._reader.stored_instance(identity)
+            return envelope.OK
+        document = await self._store.label(identity, sets, metadata)
+        if document is None:
+            raise NotFound
+        self._moved(document, UpdateVM)
+        return envelope.OK
+
+    async def terminate(self, call: Call) -> bytes:
+        """Have an instance gone: OK in every state, also when it is going already."""
+        fields = await call.fields_or_none()
+        identity = fields.text("id") or call.query("id")
+        if identity is None:
+            raise MissingField("id")
+        document = await self._store.terminate(identity, call.actor, call.request_id)
+        if document is None:
+            await self._reader.stored_instance(identity)
+        else:
+            self._moved(document, TerminateVM)
+        return envelope.OK
+
+    async def restart(self, call: Call) -> bytes:
+        """Stop the VM by force and start it again."""
+        fields = await call.fields()
+        identity = fields.text("instance_id") or fields.text("id")
+        if identity is None:
+            raise MissingField("instance_id")
+        overrides = _restart_overrides(fields)
+        document = await self._store.restart(identity, call.actor, call.request_id, overrides)
+        if document is None:
+            entry = await self._reader.stored_instance(identity)
+            state = state_of(entry.spec, entry.status)
+            raise Refused(f"instance is {state}: only one that is Started or Stopped restarts")
+        self._moved(document, RestartVM)
+        return envelope.OK
+
+    def _moved(
+        self, document: InstanceDocument, kind: type[UpdateVM | TerminateVM | RestartVM]
+    ) -> None:
+        """Show a new wish at once, and wake whoever acts on it."""
+        self._sync.take_instances([document])
+        message = kind(instance_id=document.id, generation=document.generation, spec=document.spec)
+        self._outgoing.send([message])
+
+
+def _restart_overrides(fields: Fields) -> dict[str, str]:
+    given = {name: fields.text(name) for name in ("usb_device", "vnc_password")}
+    return {name: value for name, value in given.items() if value is not None}

@@ -1,0 +1,32 @@
+"""``/api/v1/status``: every client's test of the connection, so it never waits for anything."""
+
+import msgspec
+
+from api_gateway.public import envelope
+from api_gateway.registry_client import Registry
+from api_gateway.web import Call, Routes
+
+
+class StatusRoutes:
+    """What the cloud says of itself."""
+
+    def __init__(
+        self, registry: Registry, registry_address: str, version: str, license_: str
+    ) -> None:
+        self._registry = registry
+        self._fixed = {
+            "status": "Running",
+            "version": version,
+            "registry_address": registry_address,
+        }
+        self._license = license_
+
+    def table(self) -> Routes:
+        """Path to verb to function."""
+        return {"/api/v1/status": {"GET": self.get}}
+
+    async def get(self, _call: Call) -> bytes:
+        """Version, licence, and whether the registry answered the last poll."""
+        registry_status = "Running" if self._registry.running else "FAIL"
+        body = self._fixed | {"registry_status": registry_status, "license": self._license}
+        return envelope.ok(msgspec.json.encode(body))

@@ -1,0 +1,106 @@
+"""From a start request to durable instances, once per idempotency key."""
+
+import uuid
+from collections.abc import Collection, Sequence
+
+from api_gateway.catalogue import Catalogue
+from api_gateway.domain.honour import objection
+from api_gateway.domain.start_request import StartRequest
+from api_gateway.intake import Intake
+from api_gateway.reader import Reader
+from api_gateway.store import GatewayStore, Remembered
+from chassis.clock import Clock
+from chassis.errors import Conflict, Refused
+from contracts.instances import InstanceDocument, InstanceSpec, InstanceStatus
+
+_OTHER_BODY = "Idempotency-Key was used with another request"
+
+
+class Starts:
+    """Accepts what may ever run. ``registry`` is the address that agents are given."""
+
+    def __init__(
+        self,
+        store: GatewayStore,
+        reader: Reader,
+        catalogue: Catalogue,
+        intake: Intake,
+        clock: Clock,
+        registry: str,
+    ) -> None:
+        self._store = store
+        self._reader = reader
+        self._catalogue = catalogue
+        self._intake = intake
+        self._clock = clock
+        self._registry = registry
+
+    async def accept(self, request: StartRequest, actor: str, request_id: str) -> Sequence[str]:
+        """Ids of new instances, all durable; Refused when they could never run."""
+        documents = await self._documents(request, actor, request_id)
+        await self._intake.accept(documents)
+        return [document.id for document in documents]
+
+    async def accept_once(
+        self, request: StartRequest, actor: str, request_id: str, key: str, sha256: str
+    ) -> Sequence[str]:
+        """The same, but a repeat of the key with the same body gets the same ids."""
+        known = await self._store.remembered(key)
+        if known is None:
+            documents = await self._documents(request, actor, request_id)
+            ids = tuple(document.id for document in documents)
+            now = self._clock.now()
+            fresh = Remembered(id=key, sha256=sha256, instance_ids=ids, at=now)
+            try:
+                await self._intake.accept_once(documents, fresh)
+            except Conflict:
+                known = await self._store.remembered(key)
+            else:
+                return ids
+        if known is None or known.sha256 != sha256:
+            raise Refused(_OTHER_BODY)
+        return known.instance_ids
+
+    async def _documents(
+        self, request: StartRequest, actor: str, request_id: str
+    ) -> list[InstanceDocument]:
+        spec = await self._spec(request, actor, request_id)
+        reason = objection(spec, request.count, await self._candidates(spec))
+        if reason is not None:
+            raise Refused(reason)
+        now = self._clock.now()
+        status = InstanceStatus(changed=now)
+        return [
+            InstanceDocument(
+                id=str(uuid.uuid4()), pending=True, created=now, spec=spec, status=status
+            )
+            for _ in range(request.count)
+        ]
+
+    async def _spec(self, request: StartRequest, actor: str, request_id: str) -> InstanceSpec:
+        return InstanceSpec(
+            template=await self._catalogue.resolve(request.vmid, request.tag, request.version),
+            registry=self._registry,
+            wanted_version=request.version,
+            name=request.name,
+            external_id=request.external_id,
+            metadata=request.metadata,
+            node_id=request.node_id,
+            group_id=request.group_id,
+            priority=request.priority,
+            name_template=request.name_template,
+            script=request.script,
+            overrides=request.overrides,
+            actor=actor,
+            request_id=request_id,
+            start_request_id=request_id,
+        )
+
+    async def _candidates(self, spec: InstanceSpec) -> Sequence[Collection[str]]:
+        """Capabilities of the nodes that may take it; NotFound names what does not exist."""
+        if spec.group_id is not None:
+            await self._reader.group(spec.group_id)
+        if spec.node_id is not None:
+            node = await self._reader.node(spec.node_id)
+            return [node.status.facts.capabilities]
+        return self._reader.capabilities()

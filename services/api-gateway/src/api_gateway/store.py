@@ -1,0 +1,305 @@
+"""Every read and write of the gateway in the database: wishes only, field by field.
+
+A wish is written with ``$set`` of its own fields and a grown generation, never as a whole document
+and never from a projection's copy; the world is its owner's to write.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from chassis.store.port import Delete, Index, Insert, Store, Update, UpdateMany, Write, plain
+from contracts.documents import Said
+from contracts.groups import GroupDocument
+from contracts.instances import InstanceDocument, InstanceState
+from contracts.nodes import NodeDocument
+from contracts.templates import TemplateDocument
+
+INSTANCES = "instances"
+NODES = "nodes"
+GROUPS = "groups"
+TEMPLATES = "templates"
+IDEMPOTENCY = "idempotency"
+OUTBOX = "gateway_outbox"
+REVISIONS = "revisions"
+
+IDEMPOTENCY_SECONDS = 24 * 3600
+RESTARTABLE = (InstanceState.STARTED, InstanceState.STOPPED)
+
+INDEXES = (
+    Index(collection=INSTANCES, keys=(("pending", 1),), partial={"pending": True}),
+    Index(collection=IDEMPOTENCY, keys=(("at", 1),), expire_seconds=IDEMPOTENCY_SECONDS),
+    Index(collection=OUTBOX, keys=(("at", 1),)),
+)
+
+_FIELDS = ("generation", "status_revision", "created", "pending", "spec", "status")
+_GROWN = {"$inc": {"generation": 1}}
+
+
+class Remembered(msgspec.Struct, frozen=True, kw_only=True):
+    """A POST that carried an idempotency key: the hash of its body and what it made."""
+
+    id: str = msgspec.field(name="_id")
+    sha256: str
+    instance_ids: tuple[str, ...]
+    at: datetime
+
+
+class Unsaid(msgspec.Struct, frozen=True, kw_only=True):
+    """A message that the bus has not confirmed yet."""
+
+    id: str = msgspec.field(name="_id")
+    said: Said
+    at: datetime
+
+
+class Marks(msgspec.Struct, frozen=True, kw_only=True):
+    """The counters of a document, to see whether a projection is behind."""
+
+    id: str = msgspec.field(name="_id")
+    generation: int = 1
+    status_revision: int = 0
+    revision: int | None = None
+
+    @property
+    def mark(self) -> tuple[int, int]:
+        """As projections count: templates have one counter, all else two."""
+        if self.revision is not None:
+            return self.revision, 0
+        return self.generation, self.status_revision
+
+
+class Revision(msgspec.Struct, frozen=True, kw_only=True):
+    """Counts the writes to a collection whose documents are read as a whole."""
+
+    id: str = msgspec.field(name="_id")
+    revision: int = 0
+
+
+class GatewayStore:
+    """The gateway's questions and wishes, over the store port. All raise StoreDown."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def start(self) -> None:
+        """Make sure of the indexes."""
+        await self._store.start(INDEXES)
+
+    async def marks(self, collection: str) -> dict[str, tuple[int, int]]:
+        """Id to counters, of every document."""
+        fields = ("generation", "status_revision", "revision")
+        return {m.id: m.mark for m in await self._store.find(collection, Marks, {}, fields=fields)}
+
+    async def instances(self, ids: Sequence[str] | None = None) -> list[InstanceDocument]:
+        """These instances, or all, oldest first."""
+        where = {} if ids is None else {"_id": {"$in": list(ids)}}
+        found = await self._store.find(INSTANCES, InstanceDocument, where, fields=_FIELDS)
+        return sorted(found, key=lambda document: document.created)
+
+    async def pending_instances(self) -> list[InstanceDocument]:
+        """Instances with a wish that their owner has not seen yet."""
+        return await self._store.find(
+            INSTANCES, InstanceDocument, {"pending": True}, fields=_FIELDS
+        )
+
+    async def instance(self, identity: str) -> InstanceDocument | None:
+        """One instance."""
+        return await self._store.get(INSTANCES, InstanceDocument, identity)
+
+    async def nodes(self, ids: Sequence[str] | None = None) -> list[NodeDocument]:
+        """These nodes, or all."""
+        where = {} if ids is None else {"_id": {"$in": list(ids)}}
+        return await self._store.find(NODES, NodeDocument, where, fields=_FIELDS)
+
+    async def node(self, identity: str) -> NodeDocument | None:
+        """One node."""
+        return await self._store.get(NODES, NodeDocument, identity)
+
+    async def templates(self, ids: Sequence[str] | None = None) -> list[TemplateDocument]:
+        """These templates, or all."""
+        where = {} if ids is None else {"_id": {"$in": list(ids)}}
+        return await self._store.find(TEMPLATES, TemplateDocument, where, sort=[("_id", 1)])
+
+    async def template(self, identity: str) -> TemplateDocument | None:
+        """One template."""
+        return await self._store.get(TEMPLATES, TemplateDocument, identity)
+
+    async def groups(self) -> list[GroupDocument]:
+        """All node groups."""
+        return await self._store.find(GROUPS, GroupDocument, {}, sort=[("_id", 1)])
+
+    async def remembered(self, key: str) -> Remembered | None:
+        """What an idempotency key stands for."""
+        return await self._store.get(IDEMPOTENCY, Remembered, key)
+
+    async def insert_one_by_one(self, documents: Sequence[InstanceDocument]) -> None:
+        """Add instances that are each a request of their own, in one round trip."""
+        await self._store.insert(INSTANCES, documents)
+
+    async def insert_together(
+        self, documents: Sequence[InstanceDocument], remembered: Remembered | None = None
+    ) -> None:
+        """Add instances, all or none; Conflict when the idempotency key was used meanwhile."""
+        writes: list[Write] = []
+        if remembered is not None:
+            writes.append(Insert(collection=IDEMPOTENCY, document=remembered))
+        writes += [Insert(collection=INSTANCES, document=document) for document in documents]
+        await self._store.transact(writes)
+
+    async def withdraw(self, ids: Sequence[str], request_id: str) -> None:
+        """End instances whose insert had an unknown outcome: their user was told that it failed."""
+        change = {
+            "$set": {"spec.terminate": True, "spec.request_id": request_id, "pending": True},
+            **_GROWN,
+        }
+        where = {"_id": {"$in": list(ids)}, "spec.terminate": {"$ne": True}}
+        await self._store.write([UpdateMany(collection=INSTANCES, where=where, change=change)])
+
+    async def terminate(
+        self, identity: str, actor: str, request_id: str
+    ) -> InstanceDocument | None:
+        """Wish an instance gone; None when it is unknown or the wish is not new."""
+        return await self._store.change(
+            INSTANCES,
+            InstanceDocument,
+            {"_id": identity, "spec.terminate": {"$ne": True}},
+            {"$set": _wish(actor, request_id, {"terminate": True}), **_GROWN},
+        )
+
+    async def restart(
+        self, identity: str, actor: str, request_id: str, overrides: Mapping[str, str]
+    ) -> InstanceDocument | None:
+        """Wish one more restart; None when the instance is in no state for it."""
+        sets = {f"overrides.{name}": value for name, value in overrides.items()}
+        return await self._store.change(
+            INSTANCES,
+            InstanceDocument,
+            {
+                "_id": identity,
+                "spec.terminate": {"$ne": True},
+                "status.state": {"$in": list(RESTARTABLE)},
+            },
+            {
+                "$set": _wish(actor, request_id, sets),
+                "$inc": {"generation": 1, "spec.restarts": 1},
+            },
+        )
+
+    async def label(
+        self, identity: str, sets: Mapping[str, str], metadata: Mapping[str, Any] | None
+    ) -> InstanceDocument | None:
+        """Change what nobody acts on; metadata keys given replace, others stay."""
+        stage: dict[str, Any] = {f"spec.{k}": {"$literal": v} for k, v in sets.items()}
+        if metadata is not None:
+            known = {"$ifNull": ["$spec.metadata", {}]}
+            stage["spec.metadata"] = {"$mergeObjects": [known, {"$literal": dict(metadata)}]}
+        stage["generation"] = {"$add": ["$generation", 1]}
+        return await self._store.change(
+            INSTANCES, InstanceDocument, {"_id": identity}, [{"$set": stage}]
+        )
+
+    async def configure_node(
+        self, identity: str, actor: str, request_id: str, sets: Mapping[str, Any]
+    ) -> NodeDocument | None:
+        """Set parts of a node's wish; None when there is no such node."""
+        return await self._store.change(
+            NODES,
+            NodeDocument,
+            {"_id": identity, "spec.remove": {"$ne": True}},
+            {"$set": _wish(actor, request_id, sets), **_GROWN},
+        )
+
+    async def regroup_nodes(
+        self, node_ids: Sequence[str], groups: Mapping[str, Any], actor: str, request_id: str
+    ) -> None:
+        """Set the groups of several nodes by an expression, all or none (Conflict)."""
+        change = _regrouping(groups, actor, request_id)
+        await self._store.transact(
+            [
+                Update(
+                    collection=NODES,
+                    where={"_id": node_id, "spec.remove": {"$ne": True}},
+                    change=change,
+                )
+                for node_id in node_ids
+            ]
+        )
+
+    async def nodes_in_group(self, group_id: str) -> list[str]:
+        """Ids of the nodes that are effectively in a group."""
+        found = await self._store.find(NODES, Marks, _members(group_id), fields=("generation",))
+        return [node.id for node in found]
+
+    async def groups_revision(self) -> int:
+        """Grows with every write to the groups."""
+        found = await self._store.get(REVISIONS, Revision, GROUPS)
+        return found.revision if found else 0
+
+    async def write_groups(self, revision: int, writes: Sequence[Write]) -> None:
+        """Change groups as one, on the groups as of ``revision``; Conflict when they moved on."""
+        if revision == 0:
+            await self._store.write(
+                [
+                    Update(
+                        collection=REVISIONS,
+                        where={"_id": GROUPS},
+                        change={"$setOnInsert": {"revision": 0}},
+                        required=False,
+                        upsert=True,
+                    )
+                ]
+            )
+        fence = Update(
+            collection=REVISIONS,
+            where={"_id": GROUPS, "revision": revision},
+            change={"$inc": {"revision": 1}},
+        )
+        await self._store.transact([fence, *writes])
+
+    async def unsaid(self, limit: int) -> list[Unsaid]:
+        """The oldest messages that still have to be published."""
+        return await self._store.find(OUTBOX, Unsaid, {}, sort=[("at", 1)], limit=limit)
+
+    async def forget(self, ids: Sequence[str]) -> None:
+        """These messages are confirmed."""
+        await self._store.write([Delete(collection=OUTBOX, where={"_id": {"$in": list(ids)}})])
+
+
+def clear_members(group_id: str, actor: str, request_id: str) -> Write:
+    """Take every node out of a group that is being deleted."""
+    return UpdateMany(
+        collection=NODES,
+        where=_members(group_id),
+        change=_regrouping(without([group_id]), actor, request_id),
+    )
+
+
+def including(group_ids: Sequence[str]) -> dict[str, Any]:
+    """The effective groups of a node and these, as an expression."""
+    return {"$setUnion": [_EFFECTIVE, {"$literal": list(group_ids)}]}
+
+
+def without(group_ids: Sequence[str]) -> dict[str, Any]:
+    """The effective groups of a node but these, as an expression."""
+    return {"$setDifference": [_EFFECTIVE, {"$literal": list(group_ids)}]}
+
+
+_EFFECTIVE = {"$ifNull": ["$spec.groups", "$status.groups", []]}
+
+
+def _members(group_id: str) -> dict[str, Any]:
+    return {"$or": [{"spec.groups": group_id}, {"spec.groups": None, "status.groups": group_id}]}
+
+
+def _regrouping(groups: Mapping[str, Any], actor: str, request_id: str) -> list[dict[str, Any]]:
+    stage = {name: {"$literal": value} for name, value in _wish(actor, request_id, {}).items()}
+    return [{"$set": stage | {"spec.groups": groups, "generation": {"$add": ["$generation", 1]}}}]
+
+
+def _wish(actor: str, request_id: str, sets: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a wish that somebody must act on."""
+    named = {"actor": actor, "request_id": request_id} | dict(sets)
+    return {f"spec.{name}": plain(value) for name, value in named.items()} | {"pending": True}

@@ -1,0 +1,134 @@
+"""From HTTP to functions and back: one table of paths and verbs, one place for every failure."""
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeAlias
+
+import structlog
+from aiohttp import web
+from prometheus_client import Counter, Histogram
+
+from api_gateway.domain.fields import BadField, Fields, MissingField, parse_object
+from api_gateway.public import envelope
+from chassis.errors import Conflict, NotFound, Refused, Unavailable
+from chassis.web import REQUEST_ID, Health, request_ids
+
+_log = structlog.get_logger()
+
+REQUESTS = Counter("corral_http_requests_total", "HTTP requests.", ["path", "verb", "code"])
+SECONDS = Histogram("corral_http_request_seconds", "Time to answer.", ["path", "verb"])
+
+_HEADERS = {"Content-Type": "application/json", "Cache-Control": "no-store"}
+
+
+class Call:
+    """One request as routes see it. ``actor`` is who asks: empty while nobody has to say so."""
+
+    __slots__ = ("_request", "actor")
+
+    def __init__(self, request: web.Request) -> None:
+        self._request = request
+        self.actor = ""
+
+    @property
+    def request_id(self) -> str:
+        """Names this request in logs, events and the answer's header."""
+        identity = self._request[REQUEST_ID]
+        assert isinstance(identity, str)
+        return identity
+
+    def query(self, name: str) -> str | None:
+        """A query parameter; the empty one counts as absent."""
+        return self._request.query.get(name) or None
+
+    def required_query(self, name: str) -> str:
+        """A query parameter that must be there."""
+        value = self.query(name)
+        if value is None:
+            raise MissingField(name)
+        return value
+
+    def header(self, name: str) -> str | None:
+        """A request header."""
+        return self._request.headers.get(name)
+
+    async def raw(self) -> bytes:
+        """The body as it came."""
+        return await self._request.read()
+
+    async def fields(self) -> Fields:
+        """The body as a JSON object, whatever the content type says."""
+        return Fields(parse_object(await self.raw()))
+
+    async def fields_or_none(self) -> Fields:
+        """The same, where the body may also be empty."""
+        raw = await self.raw()
+        return Fields(parse_object(raw) if raw.strip() else {})
+
+
+Route: TypeAlias = Callable[[Call], Awaitable[bytes]]
+"""Answers a call with the encoded envelope, or raises."""
+
+Routes: TypeAlias = Mapping[str, Mapping[str, Route]]
+"""Path to verb to function: the whole API in one table."""
+
+
+class Dispatch:
+    """Finds the route; turns whatever goes wrong into the envelope and the right code.
+
+    A logical failure is HTTP 200 with FAIL: clients throw on other codes before they read why.
+    """
+
+    def __init__(self, routes: Routes) -> None:
+        self._routes = routes
+        self._seconds = {
+            (path, verb): SECONDS.labels(path, verb)
+            for path, verbs in routes.items()
+            for verb in verbs
+        }
+
+    async def __call__(self, request: web.Request) -> web.Response:
+        """Answer one request."""
+        path, verb = request.path, request.method
+        verbs = self._routes.get(path)
+        if verbs is None:
+            return _answer(404, envelope.fail("no such path"))
+        route = verbs.get("GET" if verb == "HEAD" else verb)
+        if route is None:
+            allowed = ", ".join(verbs)
+            return _answer(405, envelope.fail(f"{verb} is not possible here, only {allowed}"))
+        started = time.perf_counter()
+        code, body = await _call(route, Call(request))
+        if verb != "HEAD":
+            self._seconds[path, verb].observe(time.perf_counter() - started)
+        REQUESTS.labels(path, verb, code).inc()
+        return _answer(code, body)
+
+
+async def _call(route: Route, call: Call) -> tuple[int, bytes]:
+    try:
+        return 200, await route(call)
+    except BadField as error:
+        return 400, envelope.fail(str(error))
+    except (Refused, NotFound, Conflict) as error:
+        return 200, envelope.fail(str(error))
+    except Unavailable as error:
+        _log.warning("request.unavailable", error=str(error))
+        return 503, envelope.fail("temporarily unavailable, try again later")
+    except web.HTTPRequestEntityTooLarge as error:
+        return 413, envelope.fail(str(error.text))
+    except Exception:
+        _log.exception("request.failed")
+        return 500, envelope.fail(f"internal error, see the logs for request {call.request_id}")
+
+
+def _answer(code: int, body: bytes) -> web.Response:
+    return web.Response(body=body, status=code, headers=_HEADERS)
+
+
+def application(routes: Routes, health: Health, max_body: int) -> web.Application:
+    """The probes, and the table behind everything else."""
+    app = web.Application(middlewares=[request_ids], client_max_size=max_body)
+    health.add_to(app)
+    app.router.add_route("*", "/{path:.*}", Dispatch(routes).__call__)
+    return app
