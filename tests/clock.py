@@ -42,6 +42,7 @@ class ManualClock:
 
     async def advance(self, seconds: float) -> None:
         """Move on; every sleeper due on the way wakes at its own moment and runs first."""
+        await settle()  # whoever was about to sleep does so first
         end = self._seconds + seconds
         while self._sleepers and self._sleepers[0][0] <= end:
             self._seconds, _, future = heapq.heappop(self._sleepers)

@@ -3,14 +3,15 @@
 from collections.abc import AsyncIterator
 
 import pytest
+
 from chassis.bus.amqp import AmqpBus
 from chassis.bus.memory import MemoryBus
-
 from chassis.clock import SystemClock
 from chassis.servers import MongoServer, RabbitServer
 from chassis.store.mongo import MongoStore
 from tests.clock import ManualClock
 from tests.servers import fresh_store, fresh_vhost, mongo_server, rabbit_server
+from tests.waiting import until
 
 
 @pytest.fixture(scope="session")
@@ -54,6 +55,25 @@ async def rabbitmq_url(rabbitmq: RabbitServer) -> str:
 
 
 @pytest.fixture
+async def amqp_bus(rabbitmq_url: str) -> AsyncIterator[AmqpBus]:
+    """A connected bus on this module's virtual host."""
+    bus = AmqpBus(rabbitmq_url, SystemClock())
+    await bus.start()
+    await until(lambda: bus.connected)
+    yield bus
+    await bus.stop()
+
+
+@pytest.fixture
 def clock() -> ManualClock:
     """A clock that stands still until it is advanced."""
     return ManualClock()
+
+
+@pytest.fixture
+async def memory_bus(clock: ManualClock) -> AsyncIterator[MemoryBus]:
+    """A started in-process bus on ``clock``."""
+    bus = MemoryBus(clock)
+    await bus.start()
+    yield bus
+    await bus.stop()

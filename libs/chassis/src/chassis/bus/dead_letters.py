@@ -1,0 +1,21 @@
+"""What lies in a dead-letter queue, as operators see it."""
+
+import msgspec
+
+DELIVERY_LIMIT = "delivery_limit"
+"""The reason the bus gives when a message was requeued too often."""
+
+
+class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
+    """One message that could not be handled; ``number`` counts from 1, oldest first.
+
+    ``queue`` is where it was to be handled, ``key`` its routing key, ``attempt`` how often it
+    had been put off, ``body`` its JSON array of items (or whatever could not be decoded).
+    """
+
+    number: int
+    queue: str
+    key: str
+    reason: str
+    attempt: int
+    body: bytes
