@@ -1,0 +1,125 @@
+"""One event-pusher works, the next stands by; kill -9 loses, doubles and reorders nothing."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import time
+import uuid
+
+from chassis.bus.amqp import AmqpBus
+from chassis.clock import SystemClock
+from chassis.lease import LEASES, LeaseDocument
+from chassis.store.mongo import MongoStore
+from tests.pushing import a_pusher, an_event, log_length, logged, said, settings_for
+from tests.waiting import until
+
+SUBJECTS = 25
+
+
+async def holder(store):
+    lease = await store.get(LEASES, LeaseDocument, "event-pusher")
+    return lease.holder if lease else ""
+
+
+async def test_a_standby_takes_over_at_once_when_the_leader_stops(memory_bus, own_store, receiver):
+    settings = settings_for(event_log_url=receiver.url, lease_seconds=9.0)
+    async with a_pusher(settings, memory_bus, own_store):
+        await until(lambda: holder(own_store))
+        first = await holder(own_store)
+        standby = a_pusher(settings, memory_bus, own_store)
+        await standby.__aenter__()
+        await publish(memory_bus, range(1, 51))
+        await until(lambda: len(receiver.sequences()) == 50)
+        assert await holder(own_store) == first
+    began = time.monotonic()
+    await until(lambda: taken_over(own_store, first))
+    assert time.monotonic() - began < 5
+    await publish(memory_bus, range(51, 101))
+    await until(lambda: len(receiver.sequences()) == 100)
+    await standby.__aexit__(None, None, None)
+
+
+async def taken_over(store, first):
+    return await holder(store) not in {"", first}
+
+
+async def publish(bus, which):
+    events = [an_event(number, f"i{number % SUBJECTS}") for number in which]
+
+    async def heard():
+        return bus.connected and not await bus.publish(said(events))
+
+    await until(heard, 20.0)
+
+
+class Process:
+    """A real event-pusher; its holder name tells its pid."""
+
+    def __init__(self, child):
+        self.child = child
+
+    @classmethod
+    async def start(cls, mongod, database, rabbitmq_url, receiver):
+        child = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "event_pusher"),
+            env={
+                "PATH": os.environ["PATH"],
+                "CORRAL_MONGODB_URL": mongod.url,
+                "CORRAL_MONGODB_DATABASE": database,
+                "CORRAL_RABBITMQ_URL": rabbitmq_url,
+                "CORRAL_METRICS_PORT": "0",
+                "CORRAL_LEASE_SECONDS": "2",
+                "ANKA_EVENT_LOG_URL": receiver.url,
+            },
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        return cls(child)
+
+    def leads(self, name):
+        return name.startswith(f"{socket.gethostname()}-{self.child.pid}-")
+
+    async def end(self, number):
+        if self.child.returncode is None:
+            self.child.send_signal(number)
+        await self.child.wait()
+
+
+async def test_kill_9_of_the_leader_loses_doubles_and_reorders_nothing(
+    mongod, rabbitmq_url, receiver
+):
+    database = f"test_{uuid.uuid4().hex[:12]}"
+    store = MongoStore(mongod.url, database)
+    bus = AmqpBus(rabbitmq_url, SystemClock())
+    await bus.start()
+
+    async def start():
+        return await Process.start(mongod, database, rabbitmq_url, receiver)
+
+    pushers = [await start() for _ in range(2)]
+    try:
+        for kills in range(1, 4):
+            first = 1000 * (kills - 1) + 1
+            await publish(bus, range(first, first + 1000))
+            await publish(bus, range(first, first + 50))
+            await until(lambda n=first + 300: len(receiver.sequences()) > n, 30.0)
+            name = await holder(store)
+            (leader,) = [pusher for pusher in pushers if pusher.leads(name)]
+            await leader.end(signal.SIGKILL)
+            began = time.monotonic()
+            pushers.remove(leader)
+            pushers.append(await start())
+            await until(lambda name=name: taken_over(store, name), 10.0)
+            assert time.monotonic() - began < 10
+        await until(lambda: len(receiver.sequences()) == 3000, 60.0)
+    finally:
+        for pusher in pushers:
+            await pusher.end(signal.SIGTERM)
+        await bus.stop()
+    assert await log_length(store) == 3000
+    assert [found.sequence for found in await logged(store)] == list(range(1, 3001))
+    await store.stop()
+    for subject in range(SUBJECTS):
+        found = receiver.sequences(f"i{subject}")
+        assert found == sorted(found)
