@@ -248,7 +248,7 @@ class QemuDriver:
     def _find(self, name: str) -> Vm:
         self._look()
         if name not in self._vms:
-            raise VmMissing(name)
+            raise VmMissing(f"{name}: not found")
         return self._vms[name]
 
     def _look(self) -> list[str]:

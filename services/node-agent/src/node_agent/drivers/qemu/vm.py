@@ -122,7 +122,7 @@ class Vm:
     async def info(self) -> VmInfo:
         """The VM now."""
         if not self._folder.path.exists():
-            raise VmMissing(self.record.name)
+            raise VmMissing(f"{self.record.name}: not found")
         status = await self._status()
         self._folder.trim_console()
         record = self.record
@@ -212,7 +212,7 @@ class Vm:
 
     def _begin(self, boot: Boot) -> int:
         if self._doomed:
-            raise VmMissing(self.record.name)
+            raise VmMissing(f"{self.record.name}: not found")
         folder = self._folder.path
         for leftover in (qmp.SOCKET, "agent.sock", process.PID_FILE):
             (folder / leftover).unlink(missing_ok=True)
