@@ -1,0 +1,148 @@
+"""The wiring of the agent."""
+
+from collections.abc import Callable
+
+from chassis.bus.dispatch import Dispatcher
+from chassis.bus.port import Bus
+from chassis.clock import Clock, SystemClock
+from chassis.config import BadSettings
+from chassis.service import Loop, Part, Service
+from chassis.web import Check, Health, metrics_server
+from node_agent.agent import Agent
+from node_agent.config import SIMULATED, AgentSettings
+from node_agent.control import Control
+from node_agent.drivers import DRIVERS, DriverOptions
+from node_agent.drivers.port import VmDriver
+from node_agent.handlers import HANDLERS, Orders
+from node_agent.host import Host, Limits
+from node_agent.identity import Identity, identities, local_address, process_id
+from node_agent.image_cache import ImageCache
+from node_agent.image_source import ImageSources
+from node_agent.journal import Journal
+from node_agent.loops import HeartbeatWheel, Watch
+from node_agent.node import Joined, Node
+from node_agent.publisher import Publisher
+from node_agent.subscription import SubscribedBus
+from node_agent.vm import Vm
+from node_agent.workers import Workers
+
+NAME = "node-agent"
+_TICK, _WATCH, _FORGET = 0.1, 1.0, 60.0
+_START_GRACE = 30.0
+"""Seconds beyond the driver's own limit for a boot after which it is not waited for."""
+
+DriverFactory = Callable[[str], VmDriver]
+"""The driver of the node with this id."""
+
+
+def build(
+    settings: AgentSettings,
+    bus: Bus,
+    *,
+    driver_factory: DriverFactory | None = None,
+    clock: Clock | None = None,
+    ended: Callable[[], None] | None = None,
+) -> Service:
+    """The agent of all nodes that the settings ask for; it stores nothing in the cloud.
+
+    ``ended`` is called when the agent was told to disjoin and has said goodbye.
+    Raises BadSettings when a driver, size or fault is none.
+    """
+    clock = clock or SystemClock()
+    folder = settings.folder
+    process = process_id(settings.node_id, folder)
+    journal = Journal(folder / "journal" if folder else None, clock)
+    publisher, sources = Publisher(bus, clock), ImageSources()
+    address = settings.host or local_address()
+    driver_of = driver_factory or _drivers(settings, clock, address)
+    unsettled: set[Vm] = set()
+    nodes: dict[str, Node] = {}
+    for identity in identities(process, settings.name, settings.nodes):
+        driver = driver_of(identity.node_id)
+        workers = Workers(0 if settings.driver == SIMULATED else settings.num_workers)
+        host = Host(
+            node_id=identity.node_id,
+            name=identity.name,
+            address=address,
+            vm_prefix=settings.vm_prefix,
+            driver=driver,
+            images=ImageCache(driver, sources.at, workers, settings.reserve),
+            workers=workers,
+            journal=journal,
+            publisher=publisher,
+            clock=clock,
+            limits=Limits(
+                start=settings.start_timeout + _START_GRACE, network=settings.network_timeout
+            ),
+            unsettled=unsettled,
+        )
+        joined = _joined(settings, process, identity)
+        nodes[identity.node_id] = Node(host, joined, settings.heartbeat)
+    agent = Agent(nodes, journal)
+    watch = Watch(nodes.values(), unsettled)
+    wheel = HeartbeatWheel(nodes.values(), clock)
+    orders = Orders(nodes, journal)
+    watched = SubscribedBus(bus, agent.subscribed)
+    health = Health({"bus": _bus_check(bus)})
+    parts: list[Part] = [
+        metrics_server(health, settings.metrics_host, settings.metrics_port),
+        sources,
+        publisher,
+        agent,
+        Dispatcher(watched, agent.queues, HANDLERS, orders.handle, clock),
+        Loop("heartbeat", _TICK, wheel.turn, clock),
+        Loop("watch", _WATCH, watch.look, clock),
+        Loop("forget", _FORGET, watch.forget, clock),
+    ]
+    if settings.socket is not None:
+        parts.append(Control(settings.socket, settings, agent, process, ended or _stay))
+    return Service(NAME, parts, health)
+
+
+def _joined(settings: AgentSettings, process: str, identity: Identity) -> Joined:
+    return Joined(
+        queue=process if settings.shared_queue else identity.node_id,
+        capacity=settings.max_vm_count,
+        capacity_mode=settings.capacity_mode,
+        vcpu_limit=settings.vcpu_override,
+        ram_limit_gb=settings.ram_override,
+        count_overrides=settings.force_overrides_in_resource_mode,
+        drain=settings.drain_mode,
+        groups=settings.group_names,
+    )
+
+
+def _drivers(settings: AgentSettings, clock: Clock, address: str) -> DriverFactory:
+    if settings.driver not in DRIVERS:
+        raise BadSettings(f"no driver {settings.driver!r}; there are {', '.join(sorted(DRIVERS))}")
+    if settings.nodes > 1 and settings.driver != SIMULATED:
+        raise BadSettings(f"one process serves one node with the {settings.driver} driver")
+    if settings.folder is None and settings.driver != SIMULATED:
+        raise BadSettings(f"the {settings.driver} driver needs a data directory")
+
+    def make(node_id: str) -> VmDriver:
+        return DRIVERS[settings.driver](
+            DriverOptions(
+                node_id=node_id,
+                clock=clock,
+                folder=settings.folder,
+                address=address,
+                start_timeout=settings.start_timeout,
+                delays=settings.delays,
+                faults=settings.faults,
+                hardware=settings.hardware,
+            )
+        )
+
+    return make
+
+
+def _bus_check(bus: Bus) -> Check:
+    async def check() -> str:
+        return "" if bus.connected else "not connected"
+
+    return check
+
+
+def _stay() -> None:
+    """Whoever embeds the agent decides when it ends."""

@@ -1,0 +1,38 @@
+"""Names of VMs: ``<prefix>-<pattern>``, unique on the host."""
+
+import re
+from collections.abc import Container
+from string import Template
+
+from contracts.vms import RunVm
+
+DEFAULT_PREFIX = "mgmtManaged"
+DEFAULT_PATTERN = "$template_name-$ts"
+_MAX_LENGTH = 180
+_INVALID = re.compile(r"[^A-Za-z0-9._-]")
+
+
+def vm_name(
+    run: RunVm, *, prefix: str, node_name: str, nanoseconds: int, taken: Container[str]
+) -> str:
+    """The VM's name by the start's pattern; what the host has already gets a number behind it.
+
+    Variables: ``$template_name $template_id $instance_id $node_id $node_name $ts $tag``.
+    Characters that no hypervisor takes become dashes.
+    """
+    filled = Template(run.name_template or DEFAULT_PATTERN).safe_substitute(
+        template_name=run.template.name,
+        template_id=run.template.id,
+        instance_id=run.instance_id,
+        node_id=run.node_id,
+        node_name=node_name,
+        ts=nanoseconds,
+        tag=run.template.tag,
+    )
+    name = _INVALID.sub("-", f"{prefix or DEFAULT_PREFIX}-{filled}")[:_MAX_LENGTH]
+    if name not in taken:
+        return name
+    number = 2
+    while f"{name}-{number}" in taken:
+        number += 1
+    return f"{name}-{number}"

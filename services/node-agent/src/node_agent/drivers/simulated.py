@@ -1,0 +1,364 @@
+"""A make-believe hypervisor, and the semantics of the driver port in prose.
+
+What every driver promises, and this one does without a real VM:
+
+- ``clone`` makes a stopped VM of a cached tag. It exists under its name at once, with its labels,
+  and has its uuid, MAC and forwarded ports. Without overrides: the template's CPUs and memory,
+  a MAC of its own, and one rule ``ssh`` that forwards the next free host port from 10000 on to
+  port 22. An override that a suspended template cannot take is refused with CannotHonour that
+  begins with the override's name. A second VM of one name is a HostFault.
+- ``start`` returns when the guest has booted. ``ip`` may stay empty for a while after that.
+  Starting a running VM changes nothing and tells its info. ``start_date`` is the last boot.
+- ``run_script`` runs in the guest; a failing script is a result and no error. The make-believe
+  shell knows three words, one a line: ``sleep N``, ``echo TEXT`` and ``exit N``; others do nothing.
+  Beyond the time limit the result has ``return_code`` -1 and ``did_timeout``.
+- ``restart`` and ``stop`` keep the disk, the ports and the MAC. A guest may shut itself down at
+  any time: its status is ``stopped`` then, and the VM is still there.
+- ``delete`` of a VM that is not there is fine: after it there is none.
+- ``list_vms`` tells every VM with its labels, also those that a killed agent left behind.
+- ``pull`` has a tag in the cache, least recently used first in ``templates``; a pull that was
+  cancelled leaves nothing. ``evict`` refuses a tag that a VM was made of.
+
+Every verb can be cancelled at any moment; ``delete`` of the same name cleans up after it.
+"""
+
+import asyncio
+import uuid
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import msgspec
+
+from chassis.clock import Clock
+from contracts.nodes import CachedTemplate, HypervisorVersion, NodeUsage
+from contracts.templates import TemplateRef
+from contracts.vms import ScriptResult, VmInfo
+from node_agent.drivers.port import (
+    CannotHonour,
+    Capability,
+    DriverError,
+    HostFacts,
+    HostFault,
+    ImageSource,
+    ListedVm,
+    NoSpace,
+    Progress,
+    VmMissing,
+    VmSpec,
+)
+from node_agent.drivers.simulated_host import (
+    Delays,
+    Fault,
+    FaultKind,
+    HistoryLine,
+    Hypervisor,
+    SimulatedVm,
+)
+from node_agent.drivers.simulated_ports import HostPorts
+from node_agent.drivers.simulated_shell import read_script
+
+_NOT_SUSPENDED = ("vcpu", "vram", "mac_address", "vlan_tag")
+_PULL_STEPS = 10
+_TIMED_OUT = -1
+
+
+class SimulatedHardware(msgspec.Struct, frozen=True, kw_only=True):
+    """The host that is pretended: GiB of memory, bytes of disk."""
+
+    arch: str = "amd64"
+    cpu_count: int = 16
+    ram_gb: int = 64
+    disk_size: int = 1 << 40
+
+
+NO_DELAYS = Delays()
+USUAL_HARDWARE = SimulatedHardware()
+
+
+class SimulatedDriver:
+    """One simulated host; thousands fit into a process. See the module for what it promises.
+
+    With ``state_dir`` its VMs live in ``<state_dir>/<node_id>/`` and outlive the process.
+    """
+
+    name = "simulated"
+    capabilities = frozenset(Capability) - {Capability.SUSPEND, Capability.COMMIT}
+
+    def __init__(
+        self,
+        node_id: str,
+        clock: Clock,
+        *,
+        state_dir: Path | None = None,
+        delays: Delays = NO_DELAYS,
+        faults: Sequence[Fault] = (),
+        hardware: SimulatedHardware = USUAL_HARDWARE,
+    ) -> None:
+        self._clock = clock
+        self._delays = delays
+        self._faults = tuple(faults)
+        self._calls: dict[str, int] = {}
+        self._hardware = hardware
+        self._last_address = 1
+        self.hypervisor = Hypervisor(state_dir / node_id if state_dir else None)
+        self._ports = HostPorts(
+            rule for vm in self.hypervisor.vms.values() for rule in vm.info.port_forwarding
+        )
+        self._facts = HostFacts(
+            arch=hardware.arch,
+            cpu_count=hardware.cpu_count,
+            ram_gb=hardware.ram_gb,
+            disk_size=hardware.disk_size,
+            hypervisor=HypervisorVersion(product="Corral simulated", version="1.0", build="0"),
+        )
+
+    def history(self) -> Sequence[HistoryLine]:
+        """What was done to the VMs of this host, oldest first."""
+        return self.hypervisor.history()
+
+    def lose(self, name: str) -> None:
+        """Have a VM vanish behind the agent's back."""
+        vm = self._vm(name)
+        self._ports.free(vm.info.port_forwarding)
+        self.hypervisor.remove(vm, "lose", self._clock.now())
+
+    def power_off(self, name: str) -> None:
+        """Have a guest shut itself down."""
+        vm = self._vm(name)
+        self._stopped(vm, self._clock.now())
+        self.hypervisor.save(vm, "power-off", self._clock.now())
+
+    async def facts(self) -> HostFacts:
+        """See VmDriver."""
+        return self._facts
+
+    async def usage(self) -> NodeUsage:
+        """See VmDriver. CPUs and memory of VMs that run count as used."""
+        cores = memory = 0
+        for vm in self.hypervisor.vms.values():
+            if vm.info.status == "running":
+                cores += vm.info.cpu_cores
+                memory += vm.info.ram_mb
+        used = sum(self.hypervisor.sizes.values())
+        return NodeUsage(
+            cpu_util=min(cores / self._hardware.cpu_count, 1.0),
+            ram_util=min(memory / (self._hardware.ram_gb * 1024), 1.0),
+            free_disk=max(self._hardware.disk_size - used, 0),
+            used_disk=used,
+        )
+
+    async def templates(self) -> Sequence[CachedTemplate]:
+        """See VmDriver."""
+        return tuple(self.hypervisor.templates.values())
+
+    async def missing_bytes(self, template: TemplateRef, source: ImageSource) -> int:  # noqa: ARG002 -- the port's
+        """See VmDriver."""
+        return 0 if template.digest in self.hypervisor.templates else template.size
+
+    async def pull(self, template: TemplateRef, source: ImageSource, progress: Progress) -> None:  # noqa: ARG002 -- the port's
+        """See VmDriver. Nothing is fetched: only the delay is real."""
+        fault = await self._strike("pull")
+        for step in range(_PULL_STEPS if self._delays.pull else 0):
+            progress(step / _PULL_STEPS)
+            await self._clock.sleep(self._delays.pull / _PULL_STEPS)
+        progress(1.0)
+        cached = CachedTemplate(
+            id=template.id,
+            name=template.name,
+            tag=template.tag,
+            digest=template.digest,
+            layers=(template.digest,),
+        )
+        self.hypervisor.keep_template(cached, template.size)
+        self._after(fault, "")
+
+    async def evict(self, template: CachedTemplate) -> None:
+        """See VmDriver."""
+        await self._strike("evict")
+        if any(vm.digest == template.digest for vm in self.hypervisor.vms.values()):
+            raise HostFault(f"{template.name}:{template.tag} is in use")
+        self.hypervisor.drop_template(template.digest)
+
+    async def clone(self, spec: VmSpec) -> None:
+        """See VmDriver."""
+        fault = await self._strike("clone")
+        if spec.name in self.hypervisor.vms:
+            raise HostFault(f"{spec.name}: already exists")
+        if spec.template.digest not in self.hypervisor.templates:
+            raise HostFault(f"{spec.template.name}:{spec.template.tag} is not in the cache")
+        _check_suspended(spec)
+        if self._delays.clone:
+            await self._clock.sleep(self._delays.clone)
+        self.hypervisor.touch_template(spec.template.digest)
+        now = self._clock.now()
+        vm = SimulatedVm(
+            info=self._new_info(spec, now),
+            cloud_id=spec.cloud_id,
+            instance_id=spec.instance_id,
+            attempt=spec.attempt,
+            digest=spec.template.digest,
+            network=spec.overrides.network_mode != "disconnected",
+        )
+        self.hypervisor.save(vm, "clone", now)
+        self._after(fault, spec.name)
+
+    async def start(self, name: str) -> VmInfo:
+        """See VmDriver."""
+        return await self._boot(name, "start")
+
+    async def info(self, name: str) -> VmInfo:
+        """See VmDriver."""
+        return self._now(self._vm(name))
+
+    async def run_script(self, name: str, script: bytes, timeout: float) -> ScriptResult:
+        """See VmDriver, and the module for the words of the make-believe shell."""
+        vm = self._vm(name)
+        fault = await self._strike("script")
+        self.hypervisor.note(vm, "script", self._clock.now())
+        code, seconds, said = read_script(script)
+        seconds += self._delays.script
+        if seconds:
+            await self._clock.sleep(min(seconds, timeout))
+        self._after(fault, name)
+        if seconds > timeout:
+            return ScriptResult(return_code=_TIMED_OUT, did_timeout=True, stdout=said)
+        return ScriptResult(return_code=code, stdout=said)
+
+    async def restart(self, name: str) -> VmInfo:
+        """See VmDriver."""
+        self._stopped(self._vm(name), self._clock.now())
+        return await self._boot(name, "restart")
+
+    async def stop(self, name: str) -> None:
+        """See VmDriver."""
+        vm = self._vm(name)
+        fault = await self._strike("stop")
+        if self._delays.stop:
+            await self._clock.sleep(self._delays.stop)
+        now = self._clock.now()
+        self._stopped(vm, now)
+        self.hypervisor.save(vm, "stop", now)
+        self._after(fault, name)
+
+    async def delete(self, name: str) -> None:
+        """See VmDriver."""
+        fault = await self._strike("delete")
+        if self._delays.stop:
+            await self._clock.sleep(self._delays.stop)
+        vm = self.hypervisor.vms.get(name)
+        if vm is not None:
+            self._ports.free(vm.info.port_forwarding)
+            self.hypervisor.remove(vm, "delete", self._clock.now())
+        self._after(fault, "")
+
+    async def list_vms(self) -> Sequence[ListedVm]:
+        """See VmDriver."""
+        return [
+            ListedVm(
+                info=self._now(vm),
+                cloud_id=vm.cloud_id,
+                instance_id=vm.instance_id,
+                attempt=vm.attempt,
+            )
+            for vm in self.hypervisor.vms.values()
+        ]
+
+    async def _boot(self, name: str, verb: str) -> VmInfo:
+        vm = self._vm(name)
+        fault = await self._strike("start")
+        if self._delays.start:
+            await self._clock.sleep(self._delays.start)
+        if self._now(vm).status != "running":
+            now = self._clock.now()
+            self._booted(vm, now)
+            self.hypervisor.save(vm, verb, now)
+        info = self._now(vm)
+        self._after(fault, name)
+        return info
+
+    def _booted(self, vm: SimulatedVm, now: datetime) -> None:
+        self._last_address = self._last_address % 253 + 1
+        address = f"192.168.64.{self._last_address + 1}" if vm.network else ""
+        vm.info = msgspec.structs.replace(
+            vm.info, status="running", ip=address, start_date=now, access_date=now
+        )
+        delays = self._delays
+        vm.ready_at = now + timedelta(seconds=delays.network) if delays.network else None
+        vm.ends_at = now + timedelta(seconds=delays.lifetime) if delays.lifetime else None
+
+    def _now(self, vm: SimulatedVm) -> VmInfo:
+        """The VM's info with what time has done to it."""
+        if vm.info.status != "running":
+            return vm.info
+        if vm.ends_at is not None and self._clock.now() >= vm.ends_at:
+            self._stopped(vm, vm.ends_at)
+            self.hypervisor.save(vm, "power-off", vm.ends_at)
+        elif vm.ready_at is not None:
+            if self._clock.now() < vm.ready_at:
+                return msgspec.structs.replace(vm.info, ip="")
+            vm.ready_at = None
+        return vm.info
+
+    def _stopped(self, vm: SimulatedVm, at: datetime) -> None:
+        vm.info = msgspec.structs.replace(vm.info, status="stopped", ip="", stop_date=at)
+        vm.ends_at = vm.ready_at = None
+
+    def _new_info(self, spec: VmSpec, now: datetime) -> VmInfo:
+        wish = spec.overrides
+        identity = uuid.uuid4()
+        return VmInfo(
+            uuid=str(identity),
+            name=spec.name,
+            status="stopped",
+            cpu_cores=wish.vcpu or spec.template.cpu,
+            ram_mb=wish.vram or spec.template.ram_mb,
+            mac_address=wish.mac_address or _mac(identity),
+            vnc_password=wish.vnc_password or "",
+            port_forwarding=self._ports.forward(wish.port_forwarding_override),
+            creation_date=now,
+            access_date=now,
+        )
+
+    def _vm(self, name: str) -> SimulatedVm:
+        vm = self.hypervisor.vms.get(name)
+        if vm is None:
+            raise VmMissing(f"{name}: not found")
+        return vm
+
+    async def _strike(self, verb: str) -> FaultKind | None:
+        """Count the call; raise or hang when a fault is due, else tell what is due afterwards."""
+        if not self._faults:
+            return None
+        call = self._calls[verb] = self._calls.get(verb, 0) + 1
+        kind = next((f.kind for f in self._faults if f.verb == verb and f.strikes(call)), None)
+        if kind is FaultKind.HANG:
+            await asyncio.get_running_loop().create_future()
+        if kind in _RAISES:
+            raise _RAISES[kind](f"simulated {kind} of {verb} number {call}")
+        return kind
+
+    def _after(self, kind: FaultKind | None, name: str) -> None:
+        if kind is FaultKind.LOSE and name:
+            self.lose(name)
+        elif kind is FaultKind.POWER_OFF and name:
+            self.power_off(name)
+
+
+_RAISES: dict[FaultKind, type[DriverError]] = {
+    FaultKind.HOST_FAULT: HostFault,
+    FaultKind.CANNOT_HONOUR: CannotHonour,
+    FaultKind.NO_SPACE: NoSpace,
+}
+
+
+def _check_suspended(spec: VmSpec) -> None:
+    if not spec.template.suspended:
+        return
+    for name in _NOT_SUSPENDED:
+        if getattr(spec.overrides, name) is not None:
+            raise CannotHonour(f"{name}: the template is suspended")
+
+
+def _mac(identity: uuid.UUID) -> str:
+    return "02:" + ":".join(f"{byte:02X}" for byte in identity.bytes[:5])

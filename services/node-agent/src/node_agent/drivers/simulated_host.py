@@ -1,0 +1,177 @@
+"""The make-believe hypervisor behind the simulated driver: its VMs, its history, its faults."""
+
+import os
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+
+from contracts.nodes import CachedTemplate
+from contracts.vms import VmInfo
+
+
+class Delays(msgspec.Struct, frozen=True, kw_only=True):
+    """How long the verbs take, in seconds. ``network``: from the start until there is an address.
+
+    ``lifetime``: after so long the guest shuts itself down; 0 means never.
+    """
+
+    pull: float = 0.0
+    clone: float = 0.0
+    start: float = 0.0
+    network: float = 0.0
+    script: float = 0.0
+    stop: float = 0.0
+    lifetime: float = 0.0
+
+
+class FaultKind(StrEnum):
+    """What goes wrong. HANG: the verb never returns. LOSE: the VM vanishes after the verb.
+
+    POWER_OFF: the guest shuts down right after the verb.
+    """
+
+    HOST_FAULT = "host-fault"
+    CANNOT_HONOUR = "cannot-honour"
+    NO_SPACE = "no-space"
+    HANG = "hang"
+    LOSE = "lose"
+    POWER_OFF = "power-off"
+
+
+class Fault(msgspec.Struct, frozen=True, kw_only=True):
+    """A fault on request: the ``nth`` call of a verb on the node (from 1), or every nth."""
+
+    verb: str
+    nth: int
+    kind: FaultKind = FaultKind.HOST_FAULT
+    every: bool = False
+
+    def strikes(self, call: int) -> bool:
+        """Whether this call, counted from 1, is struck."""
+        return call % self.nth == 0 if self.every else call == self.nth
+
+
+class HistoryLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What was done to a VM; ``verb`` is clone, start, restart, stop, script or delete."""
+
+    at: datetime
+    verb: str
+    name: str
+    instance_id: str = ""
+    attempt: int = 0
+
+
+class SimulatedVm(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A VM as the make-believe hypervisor keeps it, one JSON file each."""
+
+    info: VmInfo
+    ready_at: datetime | None = None
+    ends_at: datetime | None = None
+    cloud_id: str = ""
+    instance_id: str = ""
+    attempt: int = 0
+    digest: str = ""
+    network: bool = True
+
+
+class Hypervisor:
+    """The VMs and cached templates of one simulated node.
+
+    With a folder, every VM is the file ``<folder>/<vm name>.json`` and every change of one is a
+    line of ``<folder>/history.log``, both written before the verb returns, so that they outlive
+    a killed agent. Without a folder both are in memory.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+        self._encode = msgspec.json.Encoder().encode
+        self._history: list[HistoryLine] = []
+        self.vms: dict[str, SimulatedVm] = {}
+        self.templates: dict[str, CachedTemplate] = {}
+        self.sizes: dict[str, int] = {}
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._load(folder)
+
+    def save(self, vm: SimulatedVm, verb: str, at: datetime) -> None:
+        """Keep a VM as it is now, and say in the history what was done to it."""
+        self.vms[vm.info.name] = vm
+        if self._folder is not None:
+            self._write(self._folder / f"{vm.info.name}.json", self._encode(vm))
+        self.note(vm, verb, at)
+
+    def remove(self, vm: SimulatedVm, verb: str, at: datetime) -> None:
+        """Forget a VM, and say so in the history."""
+        del self.vms[vm.info.name]
+        if self._folder is not None:
+            (self._folder / f"{vm.info.name}.json").unlink(missing_ok=True)
+        self.note(vm, verb, at)
+
+    def note(self, vm: SimulatedVm, verb: str, at: datetime) -> None:
+        """Add a line to the history."""
+        line = HistoryLine(
+            at=at,
+            verb=verb,
+            name=vm.info.name,
+            instance_id=vm.instance_id,
+            attempt=vm.attempt,
+        )
+        if self._folder is None:
+            self._history.append(line)
+            return
+        with (self._folder / "history.log").open("ab", buffering=0) as log:
+            log.write(self._encode(line) + b"\n")
+
+    def history(self) -> Sequence[HistoryLine]:
+        """Every line so far, oldest first."""
+        if self._folder is None:
+            return tuple(self._history)
+        return read_history(self._folder)
+
+    def keep_template(self, template: CachedTemplate, size: int) -> None:
+        """Put a tag at the recently used end of the cache."""
+        self.templates.pop(template.digest, None)
+        self.templates[template.digest] = template
+        self.sizes[template.digest] = size
+        self._save_templates()
+
+    def drop_template(self, digest: str) -> None:
+        """Take a tag out of the cache."""
+        self.templates.pop(digest, None)
+        self.sizes.pop(digest, None)
+        self._save_templates()
+
+    def touch_template(self, digest: str) -> None:
+        """Note that a tag was used just now (the order survives the next write only)."""
+        self.templates[digest] = self.templates.pop(digest)
+
+    def _save_templates(self) -> None:
+        if self._folder is not None:
+            cache = [(t, self.sizes[d]) for d, t in self.templates.items()]
+            self._write(self._folder / "templates.cache", self._encode(cache))
+
+    def _load(self, folder: Path) -> None:
+        for path in folder.glob("*.json"):
+            vm = msgspec.json.decode(path.read_bytes(), type=SimulatedVm)
+            self.vms[vm.info.name] = vm
+        cache = folder / "templates.cache"
+        if cache.exists():
+            kept = msgspec.json.decode(cache.read_bytes(), type=list[tuple[CachedTemplate, int]])
+            self.templates = {template.digest: template for template, _ in kept}
+            self.sizes = {template.digest: size for template, size in kept}
+
+    def _write(self, path: Path, data: bytes) -> None:
+        fresh = path.with_suffix(".tmp")
+        fresh.write_bytes(data)
+        os.replace(fresh, path)  # noqa: PTH105 -- half the time of Path.replace, once per verb
+
+
+def read_history(folder: Path) -> list[HistoryLine]:
+    """The history of a simulated node, from its folder: the oracle of race tests."""
+    log = folder / "history.log"
+    if not log.exists():
+        return []
+    return [msgspec.json.decode(line, type=HistoryLine) for line in log.read_bytes().splitlines()]

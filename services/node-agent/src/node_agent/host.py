@@ -1,0 +1,41 @@
+"""What the VMs of one node share: who the node is, and with what it works."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from chassis.clock import Clock
+from node_agent.drivers.port import VmDriver
+from node_agent.image_cache import ImageCache
+from node_agent.journal import Journal
+from node_agent.publisher import Publisher
+from node_agent.workers import Workers
+
+if TYPE_CHECKING:
+    from node_agent.vm import Vm
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Seconds: to clone and boot a VM, and to wait for its address."""
+
+    start: float = 90.0
+    network: float = 60.0
+    network_poll: float = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """One node of this process. ``unsettled``: VMs that some deadline watches."""
+
+    node_id: str
+    name: str
+    address: str
+    vm_prefix: str
+    driver: VmDriver
+    images: ImageCache
+    workers: Workers
+    journal: Journal
+    publisher: Publisher
+    clock: Clock
+    limits: Limits = Limits()
+    unsettled: set["Vm"] = field(default_factory=set)

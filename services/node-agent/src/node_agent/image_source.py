@@ -1,0 +1,81 @@
+"""Manifests and blobs over HTTP, from anything that speaks the OCI Distribution spec 1.1."""
+
+import hashlib
+from collections.abc import AsyncIterator
+
+import aiohttp
+from multidict import CIMultiDict
+
+from contracts.artifacts import INDEX_TYPE, MANIFEST_TYPE
+from node_agent.drivers.port import HostFault
+
+_CHUNK = 1 << 20
+_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=15, sock_read=60)
+_OK, _PARTIAL = 200, 206
+
+
+class HttpImageSource:
+    """A registry, or a neighbour that has the same blobs. ``address`` without a path."""
+
+    def __init__(self, session: aiohttp.ClientSession, address: str) -> None:
+        self.address = address.rstrip("/")
+        self._session = session
+
+    async def manifest(self, repository: str, reference: str) -> bytes:
+        """See ImageSource."""
+        url = f"{self.address}/v2/{repository}/manifests/{reference}"
+        headers = CIMultiDict([("Accept", MANIFEST_TYPE), ("Accept", INDEX_TYPE)])
+        try:
+            async with self._session.get(url, headers=headers, timeout=_TIMEOUT) as answer:
+                if answer.status != _OK:
+                    raise HostFault(f"registry answered {answer.status} for {url}")
+                body = await answer.read()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise HostFault(f"registry {self.address}: {error!r}") from error
+        if reference.startswith("sha256:") and _digest(body) != reference:
+            raise HostFault(f"{url}: the manifest is not what its digest says")
+        return body
+
+    async def blob(self, repository: str, digest: str, offset: int = 0) -> AsyncIterator[bytes]:
+        """See ImageSource. A server without ranges sends all; what we have is skipped."""
+        url = f"{self.address}/v2/{repository}/blobs/{digest}"
+        headers = {"Range": f"bytes={offset}-"} if offset else {}
+        try:
+            async with self._session.get(url, headers=headers, timeout=_TIMEOUT) as answer:
+                if answer.status not in (_OK, _PARTIAL):
+                    raise HostFault(f"registry answered {answer.status} for {url}")
+                skip = offset if answer.status == _OK else 0
+                async for chunk in answer.content.iter_chunked(_CHUNK):
+                    if skip >= len(chunk):
+                        skip -= len(chunk)
+                        continue
+                    yield chunk[skip:]
+                    skip = 0
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise HostFault(f"registry {self.address}: {error!r}") from error
+
+
+class ImageSources:
+    """One HTTP session for all registries of a process."""
+
+    def __init__(self) -> None:
+        self._session: aiohttp.ClientSession | None = None
+
+    async def start(self) -> None:
+        """See Part."""
+        connector = aiohttp.TCPConnector(limit_per_host=8)
+        self._session = aiohttp.ClientSession(connector=connector, auto_decompress=False)
+
+    async def stop(self) -> None:
+        """See Part."""
+        if self._session is not None:
+            await self._session.close()
+
+    def at(self, address: str) -> HttpImageSource:
+        """The registry at an address."""
+        assert self._session is not None, "not started"
+        return HttpImageSource(self._session, address)
+
+
+def _digest(body: bytes) -> str:
+    return "sha256:" + hashlib.sha256(body).hexdigest()

@@ -1,0 +1,52 @@
+"""What time triggers, for all nodes of the process."""
+
+import heapq
+import itertools
+import random
+from collections.abc import Iterable
+
+from chassis.clock import Clock
+from node_agent.metrics import UNSETTLED
+from node_agent.node import Node
+from node_agent.vm import Vm
+
+
+class HeartbeatWheel:
+    """Has every node beat at its own pace, the first time at a random moment of its interval."""
+
+    def __init__(self, nodes: Iterable[Node], clock: Clock) -> None:
+        self._clock = clock
+        self._count = itertools.count()
+        now = clock.monotonic()
+        self._due = [
+            (now + random.random() * node.heartbeat, next(self._count), node)  # noqa: S311 -- spreads load
+            for node in nodes
+        ]
+        heapq.heapify(self._due)
+
+    async def turn(self) -> None:
+        """Begin the heartbeats that are due."""
+        now = self._clock.monotonic()
+        while self._due and self._due[0][0] <= now:
+            _, _, node = self._due[0]
+            node.beat()
+            heapq.heapreplace(self._due, (now + node.heartbeat, next(self._count), node))
+
+
+class Watch:
+    """Enforces the deadlines of what is unsettled, and forgets what is over."""
+
+    def __init__(self, nodes: Iterable[Node], unsettled: set[Vm]) -> None:
+        self._nodes = tuple(nodes)
+        self._unsettled = unsettled
+
+    async def look(self) -> None:
+        """Look at every VM that some deadline watches."""
+        UNSETTLED.set(len(self._unsettled))
+        for vm in tuple(self._unsettled):
+            vm.watch()
+
+    async def forget(self) -> None:
+        """Drop tombstones and failures whose time is over."""
+        for node in self._nodes:
+            node.vms.forget_old()

@@ -1,0 +1,9 @@
+"""What the agent counts."""
+
+from prometheus_client import Counter, Gauge
+
+STARTS = Counter("corral_agent_starts_total", "Attempts that ended.", ["outcome"])
+NODES = Gauge("corral_agent_nodes", "Nodes that this process serves.")
+UNSETTLED = Gauge("corral_agent_unsettled_vms", "Attempts under way or not yet confirmed.")
+JOURNAL_SECONDS = Counter("corral_agent_journal_seconds_total", "Time spent writing the journal.")
+JOURNAL_GROUPS = Counter("corral_agent_journal_groups_total", "Groups written to the journal.")

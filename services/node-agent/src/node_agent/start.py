@@ -1,0 +1,162 @@
+"""Bringing one VM up: pull, clone, boot, network, startup script."""
+
+from typing import Protocol
+
+import structlog
+
+from contracts.vms import (
+    RunVm,
+    Script,
+    ScriptCondition,
+    ScriptFailHandler,
+    ScriptResult,
+    VmInfo,
+    VmPhase,
+)
+from node_agent.domain.record import Record
+from node_agent.drivers.port import DriverError, HostFault, VmDriver, VmMissing, VmSpec
+from node_agent.host import Host
+from node_agent.overrides import check_overrides
+
+_SCRIPT_GRACE = 60.0
+"""Seconds beyond a script's own limit after which the driver is not waited for."""
+
+_log = structlog.get_logger()
+
+
+class Attempt(Protocol):
+    """What a start tells whoever runs it."""
+
+    record: Record
+
+    def moved(self, phase: VmPhase, share: float = 0.0) -> None:
+        """The attempt is in this phase now."""
+        ...
+
+    def limit(self, seconds: float | None) -> None:
+        """What comes next has so long (None: no limit)."""
+        ...
+
+    async def keep(self, record: Record) -> None:
+        """Return when this is durable."""
+        ...
+
+
+class ScriptFailed(Exception):
+    """A startup script was begun and did not succeed."""
+
+    def __init__(
+        self, message: str, handler: ScriptFailHandler, result: ScriptResult | None = None
+    ) -> None:
+        super().__init__(message)
+        self.result = result
+        self._handler = handler
+
+    async def settle(self, driver: VmDriver, name: str) -> VmInfo | None:
+        """Do with the VM as its fail handler says; what is left of it, or None to delete it."""
+        if self._handler is ScriptFailHandler.DELETE:
+            return None
+        try:
+            if self._handler is ScriptFailHandler.STOP:
+                await driver.stop(name)
+            return await driver.info(name)
+        except DriverError as error:
+            _log.warning("vm.fail_handler_failed", vm=name, error=str(error))
+            return None
+
+
+def interrupted(script: Script | None) -> ScriptFailed:
+    """The failure of a script during which the agent was killed."""
+    handler = ScriptFailHandler.DELETE
+    if script is not None and script.monitored:
+        handler = script.fail_handler
+    return ScriptFailed("startup script interrupted", handler)
+
+
+class Start:
+    """One start of one attempt. Raises DriverError or ScriptFailed; cancelled at any await."""
+
+    def __init__(self, host: Host, attempt: Attempt, run: RunVm) -> None:
+        self._host = host
+        self._driver = host.driver
+        self._attempt = attempt
+        self._run = run
+        self._name = attempt.record.vm_name
+
+    async def bring_up(self, found: VmInfo | None) -> tuple[VmInfo, ScriptResult | None]:
+        """The running VM, and the result of its script if that is monitored.
+
+        ``found``: the VM was booted already by an agent that was killed then.
+        """
+        info = await self._boot() if found is None else found
+        script = self._run.script
+        if script is None or script.condition is ScriptCondition.NETWORK:
+            info = await self._wait_for_network(info, needed=script is not None)
+        result = None
+        if script is not None:
+            result = await self._run_script(script)
+            info = await self._driver.info(self._name)
+        if info.status != "running":
+            raise HostFault(f'Unexpected VM state: "{info.status}"')
+        self._attempt.limit(None)
+        return info, result
+
+    async def _boot(self) -> VmInfo:
+        run, host = self._run, self._host
+        check_overrides(run.overrides, self._driver.capabilities, self._driver.name)
+        async with host.images.hold(run.template, run.registry, self._pulling):
+            self._attempt.moved(VmPhase.PREPARING)
+            async with host.workers.boot():
+                self._attempt.limit(host.limits.start)
+                await self._driver.clone(
+                    VmSpec(
+                        name=self._name,
+                        template=run.template,
+                        overrides=run.overrides,
+                        cloud_id=run.cloud_id,
+                        instance_id=run.instance_id,
+                        attempt=run.attempt,
+                    )
+                )
+                return await self._driver.start(self._name)
+
+    def _pulling(self, share: float) -> None:
+        self._attempt.moved(VmPhase.PULLING, share)
+
+    async def _wait_for_network(self, info: VmInfo, *, needed: bool) -> VmInfo:
+        """Wait for the guest's address; only a script that needs it fails without."""
+        if not needed and self._run.overrides.network_mode == "disconnected":
+            return info
+        limits, clock = self._host.limits, self._host.clock
+        until = clock.monotonic() + limits.network
+        self._attempt.limit(limits.network + limits.start)
+        while not info.ip and info.status == "running":
+            if clock.monotonic() >= until:
+                if needed:
+                    raise HostFault(f"no network address within {limits.network:g} seconds")
+                return info
+            await clock.sleep(limits.network_poll)
+            info = await self._driver.info(self._name)
+        return info
+
+    async def _run_script(self, script: Script) -> ScriptResult | None:
+        """Run it, once for ever; raises when it is monitored and failed."""
+        record = self._attempt.record
+        await self._attempt.keep(record.with_(script_begun=True))
+        self._attempt.limit(script.timeout + _SCRIPT_GRACE)
+        try:
+            result = await self._driver.run_script(self._name, script.body, script.timeout)
+        except VmMissing:
+            raise
+        except DriverError as error:
+            if script.monitored:
+                raise ScriptFailed(f"startup script: {error}", script.fail_handler) from error
+            _log.warning("vm.script_lost", vm=self._name, error=str(error))
+            return None
+        _log.info("vm.script_ended", vm=self._name, code=result.return_code)
+        if not script.monitored:
+            return None
+        if result.return_code != 0 or result.did_timeout:
+            message = f"startup script exit code {result.return_code}"
+            raise ScriptFailed(message, script.fail_handler, result)
+        return result

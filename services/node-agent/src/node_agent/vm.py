@@ -1,0 +1,337 @@
+"""One instance on one node, from the accepted order to the VM that is gone."""
+
+import asyncio
+import functools
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import msgspec
+import structlog
+
+from contracts.vms import RebootVm, Script, VmFailed, VmInfo, VmPhase, VmStarted, VmState
+from node_agent.domain.record import Outcome, Record
+from node_agent.drivers.port import CannotHonour, DriverError, HostFault
+from node_agent.host import Host
+from node_agent.metrics import STARTS
+from node_agent.reports import Reports
+from node_agent.start import ScriptFailed, Start, interrupted
+
+_DELETE_PAUSES = (0.2, 1.0, 5.0, 15.0, 30.0)
+_DELETE_TRIES = 3
+_UNTIL_DONE = 1_000_000
+_SETTLED = (VmPhase.RUNNING, VmPhase.STOPPED, VmPhase.GONE)
+_log = structlog.get_logger()
+
+
+class Vm:
+    """The work on one instance: one thing at a time, and what a later order begins ends it.
+
+    ``record`` is what the journal knows; everything else here is rebuilt after a restart.
+    ``version`` grows with everything that is begun.
+    """
+
+    def __init__(self, host: Host, record: Record) -> None:
+        self._host = host
+        self._reports = Reports(host)
+        self.record = record
+        self.phase = record.phase
+        self.info: VmInfo | None = record.report.info if record.report is not None else None
+        self.version = 0
+        self._share = 0.0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._limit_at: float | None = None
+        self._owed_gone: list[int] = []
+
+    # what orders begin; the record is durable by then
+
+    def start(self, found: VmInfo | None = None) -> None:
+        """Bring the VM up; ``found`` is ours and runs already, left by an agent that was killed."""
+        self._reports.withdraw()
+        self.phase, self.info, self._share = VmPhase.QUEUED, None, 0.0
+        self._host.unsettled.add(self)
+        self._begin(functools.partial(self._start, found))
+
+    def start_over(self) -> None:
+        """Delete what a killed agent has half made, and begin again."""
+        self._host.unsettled.add(self)
+        self._begin(self._start_over)
+
+    def tear_down(self) -> None:
+        """End whatever is under way, delete the VM, and say VmGone."""
+        self._reports.withdraw()
+        self._host.unsettled.discard(self)
+        self.phase = self.record.phase
+        self._begin(self._tear_down)
+
+    def reboot(self, order: RebootVm) -> None:
+        """Restart the VM for this number."""
+        self._begin(functools.partial(self._reboot, order))
+
+    def give_up(self, message: str) -> None:
+        """End the attempt as failed, not finally."""
+        self._reports.withdraw()
+        self._begin(functools.partial(self._fail, HostFault(message)))
+
+    def interrupt(self, script: Script | None) -> None:
+        """End the attempt for good: an agent was killed while its script ran."""
+        self._begin(functools.partial(self._script_failed, interrupted(script)))
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is under way."""
+        return bool(self._tasks)
+
+    # what is said
+
+    def tell_again(self) -> None:
+        """Repeat the last report, or how far the attempt is."""
+        report = self.record.report
+        if report is None:
+            self._reports.progress(self.record, self.phase, self._share, now=True)
+            return
+        if self._reports.telling:
+            return
+        fresh = msgspec.structs.replace(report, at=self._host.clock.now())
+        if isinstance(fresh, VmStarted):
+            if self.info is not None:
+                info = self._reports.stamped(self.info)
+                fresh = msgspec.structs.replace(fresh, info=info)
+            if not self.record.confirmed:
+                self._host.unsettled.add(self)
+        self._reports.outcome(fresh, self._confirmed)
+
+    def tell_gone(self, attempt: int) -> None:
+        """Say that nothing is left up to this attempt, as soon as that is true."""
+        if self.record.leftovers:
+            self._owed_gone.append(attempt)
+        else:
+            self._reports.gone(self.record, attempt)
+
+    def settle_gone(self, attempt: int) -> None:
+        """There is no VM: end what may still be said, and say that."""
+        self._reports.withdraw()
+        self._host.unsettled.discard(self)
+        self.phase = VmPhase.GONE
+        self.tell_gone(attempt)
+
+    def tell_restarted(self, number: int, error: str = "") -> None:
+        """Say that a restart is done, or cannot be."""
+        self._reports.restarted(self.record, number, self.info, error)
+
+    def line(self, seen: VmInfo | None, *, listed: bool, full: bool) -> VmState | None:
+        """The heartbeat's line; None when there is nothing to say of this instance any more.
+
+        ``listed``: ``seen`` is what the driver has just listed of it, None meaning: no such VM.
+        """
+        if self._is_over():
+            return None
+        if listed and not self._tasks:
+            self._observe(seen)
+        info = None if self.phase is VmPhase.GONE else self.info
+        return self._reports.line(self.record, self.phase, self._share, info, full=full)
+
+    def heard(self, line: VmState, age: float) -> None:
+        """A heartbeat with this line, said ``age`` seconds ago, was confirmed."""
+        if line.attempt != self.record.attempt:
+            return
+        self._reports.heard(line)
+        until = self.record.valid_until
+        if until is not None and self in self._host.unsettled:
+            seconds = self.record.validity - age
+            valid = self._host.clock.now() + timedelta(seconds=seconds)
+            if valid > until:
+                self.put(self.record.with_(valid_until=valid))
+
+    # what time does, and what a start tells
+
+    def watch(self) -> None:
+        """Called about once a second while unsettled: enforce the limits."""
+        until = self.record.valid_until
+        if until is not None and self._host.clock.now() > until:
+            self._host.unsettled.discard(self)
+            self.give_up("the start was not confirmed in time")
+        elif self._limit_at is not None and self._host.clock.monotonic() > self._limit_at:
+            self._limit_at = None
+            self.give_up("the start took too long")
+
+    def limit(self, seconds: float | None) -> None:
+        """See Attempt."""
+        now = self._host.clock.monotonic()
+        self._limit_at = None if seconds is None else now + seconds
+
+    def moved(self, phase: VmPhase, share: float = 0.0) -> None:
+        """See Attempt. Only pulls are told while they go on, and when they are over."""
+        before, self.phase, self._share = self.phase, phase, share
+        if VmPhase.PULLING in (before, phase):
+            self._reports.progress(self.record, phase, share, now=before is not phase)
+
+    def put(self, record: Record) -> None:
+        """Change the record; durable some time later."""
+        self.record = record
+        self._host.journal.put(record)
+
+    async def keep(self, record: Record) -> None:
+        """See Attempt."""
+        self.put(record)
+        await self._host.journal.sync()
+
+    async def abandon(self) -> None:
+        """Stop all work where it stands; the VM stays as it is."""
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    # the work
+
+    def _begin(self, work: Callable[[], Awaitable[None]]) -> None:
+        self.version += 1
+        task = asyncio.create_task(self._alone(work, tuple(self._tasks)))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _alone(
+        self, work: Callable[[], Awaitable[None]], others: tuple[asyncio.Task[None], ...]
+    ) -> None:
+        for other in others:
+            other.cancel()
+        if others:
+            await asyncio.wait(others)
+        self._limit_at = None
+        try:
+            await work()
+        except Exception:
+            _log.exception("vm.work_failed", instance=self.record.instance_id)
+
+    async def _start(self, found: VmInfo | None) -> None:
+        run = self.record.run
+        assert run is not None, "kept until there is a report"
+        await self._clear_leftovers()
+        try:
+            info, result = await Start(self._host, self, run).bring_up(found)
+        except ScriptFailed as failed:
+            await self._script_failed(failed)
+        except DriverError as error:
+            await self._fail(error)
+        except Exception as error:
+            _log.exception("vm.start_failed", instance=run.instance_id, vm=self.record.vm_name)
+            await self._fail(HostFault(f"{type(error).__name__}: {error}"))
+        else:
+            self.info = info
+            started = self._reports.started(self.record, info)
+            if result is not None:
+                started = msgspec.structs.replace(started, script_result=result)
+            await self._end(VmPhase.RUNNING, started)
+
+    async def _start_over(self) -> None:
+        if await self._delete(self.record.vm_name, _DELETE_TRIES):
+            await self._start(None)
+        else:
+            await self._fail(HostFault("what a killed agent left cannot be deleted"))
+
+    async def _fail(self, error: DriverError) -> None:
+        """Delete what was made; nobody may run a script again that was begun here."""
+        self.limit(None)
+        gone = await self._delete(self.record.vm_name, _DELETE_TRIES)
+        final = isinstance(error, CannotHonour) or self.record.script_begun
+        failed = self._reports.failed(self.record, str(error), final=final)
+        await self._end(VmPhase.FAILED, msgspec.structs.replace(failed, vm_left=not gone))
+
+    async def _script_failed(self, script: ScriptFailed) -> None:
+        self.limit(None)
+        self.info = left = await script.settle(self._host.driver, self.record.vm_name)
+        gone = left is None and await self._delete(self.record.vm_name, _DELETE_TRIES)
+        failed = self._reports.failed(self.record, str(script), final=True)
+        report = msgspec.structs.replace(
+            failed,
+            vm_left=not gone,
+            info=None if left is None else self._reports.stamped(left),
+            script_result=script.result,
+        )
+        await self._end(VmPhase.FAILED, report)
+
+    async def _end(self, phase: VmPhase, report: Outcome) -> None:
+        """Have the outcome durable, then say it; VmStarted stays watched until confirmed."""
+        self.phase = phase
+        await self.keep(self.record.with_(phase=phase, report=report, run=None, confirmed=False))
+        fields = {"instance": report.instance_id, "attempt": report.attempt}
+        if isinstance(report, VmFailed):
+            self._host.unsettled.discard(self)
+            _log.warning("vm.failed", reason=report.message, final=report.final, **fields)
+        else:
+            _log.info("vm.started", node=report.node_id, vm=self.record.vm_name, **fields)
+        STARTS.labels(phase.value).inc()
+        self._reports.outcome(report, self._confirmed)
+
+    def _confirmed(self) -> None:
+        self._host.unsettled.discard(self)
+        if not self.record.confirmed:
+            self.put(self.record.with_(confirmed=True))
+
+    async def _tear_down(self) -> None:
+        await self._delete(self.record.vm_name, _UNTIL_DONE)
+        await self._clear_leftovers()
+        await self.keep(self.record.with_(phase=VmPhase.GONE, vm_name=""))
+        self.phase, self.info = VmPhase.GONE, None
+        self.tell_gone(self.record.stopped)
+        _log.info("vm.gone", instance=self.record.instance_id, node=self.record.node_id)
+
+    async def _clear_leftovers(self) -> None:
+        if not self.record.leftovers:
+            return
+        for name in self.record.leftovers:
+            await self._delete(name, _UNTIL_DONE)
+        self.put(self.record.with_(leftovers=()))
+        owed, self._owed_gone = self._owed_gone, []
+        for attempt in owed:
+            self.tell_gone(attempt)
+
+    async def _delete(self, name: str, tries: int) -> bool:
+        """Have no VM of this name; again after a pause while the driver fails."""
+        if not name:
+            return True
+        for number in range(tries):
+            try:
+                await self._host.driver.delete(name)
+            except DriverError as error:
+                _log.warning("vm.delete_failed", vm=name, error=str(error))
+                pause = _DELETE_PAUSES[min(number, len(_DELETE_PAUSES) - 1)]
+                await self._host.clock.sleep(pause)
+            else:
+                return True
+        return False
+
+    async def _reboot(self, order: RebootVm) -> None:
+        driver, name, error = self._host.driver, self.record.vm_name, ""
+        try:
+            info = await driver.info(name)
+            if not self._was_rebooted(order.number, info):
+                begun = self._host.clock.now()
+                await self.keep(self.record.with_(rebooting=order.number, rebooted_at=begun))
+                info = await driver.restart(name)
+            self.info = info
+        except DriverError as failure:
+            error = str(failure)
+        await self.keep(self.record.with_(restarts=order.number))
+        _log.info("vm.restarted", instance=order.instance_id, number=order.number, error=error)
+        self.tell_restarted(order.number, error)
+
+    def _was_rebooted(self, number: int, info: VmInfo) -> bool:
+        """Whether an agent that was killed had done this restart, by the VM's own word."""
+        begun = self.record.rebooted_at if self.record.rebooting == number else None
+        return begun is not None and info.start_date is not None and info.start_date >= begun
+
+    def _is_over(self) -> bool:
+        if self.phase is VmPhase.GONE:
+            return self.record.stopped >= self.record.attempt
+        return self.phase is VmPhase.FAILED and self.record.confirmed and not self.record.has_vm
+
+    def _observe(self, seen: VmInfo | None) -> None:
+        if self.phase in _SETTLED:
+            if seen is None:
+                self.phase = VmPhase.GONE
+            else:
+                self.phase = VmPhase.RUNNING if seen.status == "running" else VmPhase.STOPPED
+        if seen is not None:
+            self.info = seen

@@ -1,0 +1,20 @@
+"""An agent that keeps its state in a folder."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from chassis.bus.memory import MemoryBus
+from tests.agent_world import AgentWorld
+from tests.clock import ManualClock
+
+
+@pytest.fixture
+async def world(
+    clock: ManualClock, memory_bus: MemoryBus, tmp_path: Path
+) -> AsyncIterator[AgentWorld]:
+    world = AgentWorld(clock, memory_bus, tmp_path)
+    await world.listen()
+    yield world
+    await world.stop()
