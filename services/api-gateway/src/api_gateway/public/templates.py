@@ -5,9 +5,6 @@ import msgspec
 from api_gateway.public.scalars import architecture, epoch
 from contracts.templates import TemplateDocument, Version
 
-_FILE_ID = 32
-"""Hexadecimal digits of a digest that make a documented file name."""
-
 
 class BriefTemplate(msgspec.Struct, frozen=True, kw_only=True):
     """An element of the list under ``apiVer=v1``: without size and architecture."""
@@ -28,7 +25,7 @@ class PublicTemplate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PublicVersion(msgspec.Struct, frozen=True, kw_only=True):
-    """A tag; ``arch`` stands at the template and is empty here, as in the reference."""
+    """A tag, with digests for file names; ``arch`` stands at the template and is empty here."""
 
     number: int
     tag: str
@@ -95,24 +92,18 @@ def detailed(template: TemplateDocument) -> bytes:
 
 
 def _version(template_id: str, version: Version) -> PublicVersion:
-    states = tuple(map(_file_name, version.state_files))
     return PublicVersion(
         number=version.number,
         tag=version.tag,
         config_file=f"{template_id}.yaml",
-        nvram=version.nvram or "nvram",
-        images=tuple(map(_file_name, version.images)),
-        state_files=states,
+        nvram=version.nvram,
+        images=version.images,
+        state_files=version.state_files,
         description=version.description,
-        state_file=states[0] if states else "",
+        state_file=version.state_files[-1] if version.state_files else "",
         size=version.size,
         arch="",
         last_pull=epoch(version.last_pull),
         last_push=epoch(version.last_push),
         creation_date=epoch(version.created),
     )
-
-
-def _file_name(digest: str) -> str:
-    """A blob's digest in the shape of the documented file names."""
-    return f"{digest.rpartition(':')[2][:_FILE_ID]}.ank"
