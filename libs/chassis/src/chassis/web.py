@@ -12,7 +12,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 Check = Callable[[], Awaitable[str]]
 """A readiness check: the empty string, or what is wrong."""
 
-REQUEST_ID = "X-Request-ID"
+REQUEST_ID = web.RequestKey("request_id", str)
+REQUEST_ID_HEADER = "X-Request-ID"
 _MAX_REQUEST_ID = 128
 _log = structlog.get_logger()
 
@@ -59,7 +60,7 @@ async def request_ids(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
     """Take the caller's request id or make one; bind it to the log and return it."""
-    given = request.headers.get(REQUEST_ID, "")
+    given = request.headers.get(REQUEST_ID_HEADER, "")
     identity = (
         given if 0 < len(given) <= _MAX_REQUEST_ID and given.isprintable() else uuid.uuid4().hex
     )
@@ -67,7 +68,7 @@ async def request_ids(
     with structlog.contextvars.bound_contextvars(request_id=identity):
         response = await handler(request)
     if not response.prepared:
-        response.headers[REQUEST_ID] = identity
+        response.headers[REQUEST_ID_HEADER] = identity
     return response
 
 
