@@ -1,0 +1,144 @@
+"""Settings of the all-in-one, and those of every service in it, which follow from them."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+import msgspec
+
+from api_gateway.config import Settings as GatewaySettings
+from chassis.config import PREFIX, BadSettings, Settings
+from chassis.servers.process import free_port
+from contracts.nodes import CapacityMode
+from event_pusher.config import Settings as EventPusherSettings
+from node_agent.config import AgentSettings
+from registry.config import Settings as RegistrySettings
+from scheduler.config import SchedulerSettings
+from scheduler.domain.weighers import Strategy
+
+S = TypeVar("S", bound=Settings)
+
+
+class EmbeddedSettings(Settings, frozen=True, kw_only=True):
+    """What may be set of the whole. Durations in seconds; port 0 takes a free one.
+
+    ``data``: where everything is kept, by default ``corral`` in the user's data folder.
+    ``mongodb_url`` "" runs a private mongod on the data folder. ``driver`` "" takes qemu where
+    its programs are, else simulated. ``host`` is the address that clients are told, and where
+    forwarded ports of VMs listen. What a service calls the same is the same setting there.
+    """
+
+    ALIASES: ClassVar[Mapping[str, str]] = {"ANKA_EVENT_LOG_URL": "event_log_url"}
+    SECRETS: ClassVar[frozenset[str]] = Settings.SECRETS | EventPusherSettings.SECRETS
+
+    data: str = ""
+    mongodb_url: str = ""
+    rabbitmq_url: str = ""
+    log_level: str = "warning"
+    drain_seconds: float = 20.0
+    listen_host: str = "127.0.0.1"
+    listen_port: int = 8090
+    registry_port: int = 8089
+    metrics_port: int = 2112
+    scheduler_metrics_port: int = 2113
+    registry_metrics_port: int = 2114
+    event_pusher_metrics_port: int = 2115
+    agent_metrics_port: int = 2116
+    driver: str = ""
+    demo_template: bool = True
+    ready_seconds: float = 120.0
+    name: str = ""
+    host: str = "127.0.0.1"
+    max_vm_count: int = 2
+    capacity_mode: CapacityMode = CapacityMode.NUMBER
+    reserve_space: str = "1GB"
+    heartbeat: float = 5.0
+    num_workers: int = 2
+    start_timeout: float = 90.0
+    strategy: Strategy = Strategy.SPREAD
+    start_seconds: float = 3600.0
+    instance_time_out: float = 60.0
+    start_attempts: int = 5
+    event_log_url: str = ""
+    event_log_path: str = ""
+
+    @property
+    def folder(self) -> Path:
+        """Where everything is kept."""
+        if self.data:
+            return Path(self.data).expanduser().absolute()
+        base = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+        return Path(base).expanduser() / "corral"
+
+    @property
+    def agent_folder(self) -> Path:
+        """Where the agent keeps its journal, its images and its VMs."""
+        return self.folder / "agent"
+
+    @property
+    def listens(self) -> list[tuple[str, str, int]]:
+        """(setting, address, port) of everything that will listen."""
+        web = ("listen_port", "registry_port")
+        metrics = (
+            "metrics_port",
+            "scheduler_metrics_port",
+            "registry_metrics_port",
+            "event_pusher_metrics_port",
+            "agent_metrics_port",
+        )
+        hosts = dict.fromkeys(web, self.listen_host) | dict.fromkeys(metrics, self.metrics_host)
+        return [(f"{PREFIX}{n.upper()}", host, getattr(self, n)) for n, host in hosts.items()]
+
+    def settled(self) -> "EmbeddedSettings":
+        """The same with ports for 0 where others must know them. BadSettings."""
+        if self.rabbitmq_url:
+            raise BadSettings(
+                f"{PREFIX}RABBITMQ_URL: the all-in-one has its own bus;"
+                " the single services (corral-gateway, …) run on RabbitMQ"
+            )
+        return msgspec.structs.replace(
+            self,
+            listen_port=self.listen_port or free_port(),
+            registry_port=self.registry_port or free_port(),
+        )
+
+    def gateway(self) -> GatewaySettings:
+        """Settings of the gateway."""
+        return self._for(GatewaySettings, registry_address=self._registry_address)
+
+    def scheduler(self) -> SchedulerSettings:
+        """Settings of the scheduler."""
+        return self._for(SchedulerSettings, metrics_port=self.scheduler_metrics_port)
+
+    def registry(self) -> RegistrySettings:
+        """Settings of the registry."""
+        return self._for(
+            RegistrySettings,
+            listen_port=self.registry_port,
+            metrics_port=self.registry_metrics_port,
+            base_path=str(self.folder / "registry"),
+            public_address=self._registry_address,
+        )
+
+    def event_pusher(self) -> EventPusherSettings:
+        """Settings of the event-pusher."""
+        return self._for(EventPusherSettings, metrics_port=self.event_pusher_metrics_port)
+
+    def agent(self, driver: str) -> AgentSettings:
+        """Settings of the one agent, which runs VMs with ``driver``."""
+        return self._for(
+            AgentSettings,
+            metrics_port=self.agent_metrics_port,
+            data=str(self.agent_folder),
+            driver=driver,
+        )
+
+    @property
+    def _registry_address(self) -> str:
+        return f"http://{self.listen_host}:{self.registry_port}"
+
+    def _for(self, kind: type[S], **given: Any) -> S:
+        own = {field.name for field in msgspec.structs.fields(type(self))}
+        names = [f.name for f in msgspec.structs.fields(kind) if f.name in own]
+        return kind(**{name: getattr(self, name) for name in names} | given)
