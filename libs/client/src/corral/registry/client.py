@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import io
 import os
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -143,7 +144,7 @@ class RegistryClient:
         while True:
             try:
                 async with self.session.put(
-                    url, data=content, headers={"Content-Type": MANIFEST_TYPE}
+                    url, data=io.BytesIO(content), headers={"Content-Type": MANIFEST_TYPE}
                 ) as response:
                     await _expect(response, 201)
                 return digest_of(content)

@@ -1,0 +1,29 @@
+"""A registry, its client and a plain HTTP session, per test."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from chassis.store.mongo import MongoStore
+from corral.registry import RegistryClient
+from tests.registries import RunningRegistry, running_registry
+
+
+@pytest.fixture
+async def registry(own_store: MongoStore, tmp_path: Path) -> AsyncIterator[RunningRegistry]:
+    async with running_registry(own_store, tmp_path / "registry") as running:
+        yield running
+
+
+@pytest.fixture
+async def http(registry: RunningRegistry) -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession(registry.address) as session:
+        yield session
+
+
+@pytest.fixture
+async def client(registry: RunningRegistry) -> AsyncIterator[RegistryClient]:
+    async with RegistryClient(registry.address) as client:
+        yield client

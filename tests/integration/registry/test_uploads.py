@@ -1,0 +1,296 @@
+import asyncio
+import hashlib
+import io
+import os
+import shutil
+import signal
+import sys
+from collections.abc import AsyncIterator
+
+import aiohttp
+import msgspec
+import pytest
+
+from chassis.clock import SystemClock
+from chassis.servers.process import free_port
+from contracts.artifacts import digest_of
+from corral.registry import RegistryClient, RegistryError
+from registry.blobs import Blobs
+from registry.uploads import Superseded, UnknownUpload, Uploads
+from tests.clock import ManualClock
+from tests.registries import running_registry
+from tests.servers import ROOT, fresh_store
+from tests.waiting import until
+
+
+async def begin(http, repository="a"):
+    async with http.post(f"/v2/{repository}/blobs/uploads/") as response:
+        assert response.status == 202
+        return response.headers["Location"]
+
+
+async def offset(http, where):
+    async with http.get(where) as response:
+        assert response.status == 204
+        return int(response.headers["Upload-Offset"])
+
+
+async def pieces(*every: bytes) -> AsyncIterator[bytes]:
+    for piece in every:
+        yield piece
+
+
+async def test_a_blob_in_chunks(http):
+    content = os.urandom(2_500_000)
+    where = await begin(http)
+    for start in range(0, len(content), 1_000_000):
+        chunk = content[start : start + 1_000_000]
+        span = {"Content-Range": f"{start}-{start + len(chunk) - 1}"}
+        async with http.patch(where, data=chunk, headers=span) as response:
+            assert response.status == 202
+            assert response.headers["Range"] == f"0-{start + len(chunk) - 1}"
+            where = response.headers["Location"]
+    async with http.put(f"{where}?digest={digest_of(content)}") as response:
+        assert response.status == 201
+    async with http.get(response.headers["Location"]) as response:
+        assert await response.read() == content
+
+
+async def test_a_stream_without_length_then_a_last_piece(http):
+    where = await begin(http)
+    async with http.patch(where, data=pieces(b"one ", b"two ")) as response:
+        assert response.status == 202
+    async with http.put(f"{where}?digest={digest_of(b'one two three')}", data=b"three") as response:
+        assert response.status == 201
+
+
+async def test_a_chunk_that_does_not_continue_is_refused_and_told_where_to(http):
+    where = await begin(http)
+    async with http.patch(where, data=b"12345", headers={"Content-Range": "0-4"}) as response:
+        assert response.status == 202
+    for span in ("0-4", "6-10"):
+        async with http.patch(where, data=b"12345", headers={"Content-Range": span}) as response:
+            assert (response.status, response.headers["Range"]) == (416, "0-4")
+    assert await offset(http, where) == 5
+
+
+async def test_a_chunk_whose_range_and_length_differ_is_refused(http):
+    where = await begin(http)
+    async with http.patch(where, data=b"12345", headers={"Content-Range": "0-9"}) as response:
+        assert response.status == 400
+    assert await offset(http, where) == 0
+
+
+async def test_an_upload_belongs_to_its_repository(http):
+    where = await begin(http, "one")
+    async with http.get(where.replace("/one/", "/two/")) as response:
+        assert response.status == 404
+
+
+async def test_a_cancelled_upload_is_gone(http, registry):
+    where = await begin(http)
+    async with http.delete(where) as response:
+        assert response.status == 204
+    async with http.patch(where, data=b"x") as response:
+        assert response.status == 404
+    assert list((registry.base / "uploads").iterdir()) == []
+
+
+async def cut_upload(registry, where, content, sent):
+    """Send ``sent`` bytes of a PATCH that promised all, then drop the connection."""
+    _, _, host, port = registry.address.replace("/", ":").rsplit(":", 3)
+    _reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(
+        f"PATCH {where} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(content)}\r\n"
+        f"Content-Range: 0-{len(content) - 1}\r\n\r\n".encode()
+    )
+    writer.write(content[:sent])
+    await writer.drain()
+    return writer
+
+
+async def test_what_came_before_a_cut_is_kept_and_continued(http, registry):
+    content = os.urandom(3_000_000)
+    where = await begin(http)
+    writer = await cut_upload(registry, where, content, 1_700_001)
+    await until(lambda: offset_at_least(http, where, 1_000_000))
+    writer.transport.abort()
+    await until(lambda: offset_at_least(http, where, 1_700_001))
+    start = await offset(http, where)
+    span = {"Content-Range": f"{start}-{len(content) - 1}"}
+    async with http.patch(where, data=io.BytesIO(content[start:]), headers=span) as response:
+        assert response.status == 202
+    async with http.put(f"{where}?digest={digest_of(content)}") as response:
+        assert response.status == 201
+
+
+async def offset_at_least(http, where, least):
+    return await offset(http, where) >= least
+
+
+async def test_a_new_request_takes_over_an_upload_whose_client_hangs(http, registry):
+    content = os.urandom(2_500_000)
+    where = await begin(http)
+    hanging = await cut_upload(registry, where, content, 1_200_000)
+    await until(lambda: offset_at_least(http, where, 1_000_000))
+    start = await offset(http, where)
+    span = {"Content-Range": f"{start}-{len(content) - 1}"}
+    async with http.patch(where, data=io.BytesIO(content[start:]), headers=span) as response:
+        assert response.status == 202
+    hanging.write(content[1_200_000:])
+    await hanging.drain()
+    async with http.put(f"{where}?digest={digest_of(content)}") as response:
+        assert response.status == 201
+    hanging.transport.abort()
+
+
+async def test_the_earlier_of_two_writers_is_superseded(tmp_path):
+    blobs = Blobs(tmp_path)
+    await blobs.start()
+    uploads = Uploads(tmp_path, blobs, SystemClock(), 0, 60)
+    await uploads.start()
+    upload = await uploads.begin("a")
+    gate = asyncio.Event()
+
+    async def slow():
+        yield bytes(2 << 20)
+        await gate.wait()
+        yield bytes(2 << 20)
+
+    first = asyncio.create_task(uploads.append(upload, slow()))
+    await until(lambda: upload.offset == 2 << 20)
+    await uploads.append(upload, pieces(b"tail"), 2 << 20)
+    gate.set()
+    with pytest.raises(Superseded):
+        await first
+    assert await uploads.finish(upload, digest_of(bytes(2 << 20) + b"tail")) == (2 << 20) + 4
+
+
+async def test_an_upload_outlives_the_process(own_store, tmp_path):
+    content = os.urandom(1_500_000)
+    async with (
+        running_registry(own_store, tmp_path) as registry,
+        aiohttp.ClientSession(registry.address) as http,
+    ):
+        where = await begin(http)
+        async with http.patch(where, data=content[:700_000]) as response:
+            assert response.status == 202
+    async with (
+        running_registry(own_store, tmp_path) as registry,
+        aiohttp.ClientSession(registry.address) as http,
+    ):
+        assert await offset(http, where) == 700_000
+        put = http.put(f"{where}?digest={digest_of(content)}", data=io.BytesIO(content[700_000:]))
+        async with put as response:
+            assert response.status == 201
+
+
+async def test_an_upload_that_nobody_continues_expires(tmp_path):
+    clock = ManualClock(SystemClock().now())
+    blobs = Blobs(tmp_path)
+    await blobs.start()
+    uploads = Uploads(tmp_path, blobs, clock, 0, 3600)
+    await uploads.start()
+    upload = await uploads.begin("a")
+    await uploads.expire()
+    assert await uploads.get("a", upload.id) is upload
+    await clock.advance(3700)
+    await uploads.expire()
+    with pytest.raises(UnknownUpload):
+        await uploads.get("a", upload.id)
+
+
+async def test_a_disk_that_fills_up_is_said_so_and_nothing_is_left(http, registry):
+    where = await begin(http)
+    folder = registry.base / "uploads" / where.rpartition("/")[2]
+    (folder / "data").unlink()
+    (folder / "data").symlink_to("/dev/full")
+    async with http.patch(where, data=bytes(100_000)) as response:
+        body = msgspec.json.decode(await response.read())
+        assert response.status == 507
+        assert body["errors"][0]["message"] == "The registry's disk is full"
+    assert not folder.exists()
+    async with http.get(where) as response:
+        assert response.status == 404
+    assert registry.blob_files() == []
+
+
+async def test_the_reserve_of_the_disk_is_not_used_up(own_store, tmp_path):
+    reserve = shutil.disk_usage(tmp_path).total
+    async with running_registry(own_store, tmp_path / "r", reserve=reserve) as registry:
+        async with RegistryClient(registry.address) as client:
+            with pytest.raises(RegistryError) as caught:
+                await client.push_blob("a", digest_of(b"x"), b"x")
+        assert caught.value.status == 507
+
+
+class Process:
+    """A registry in a process of its own, to be killed."""
+
+    def __init__(self, base, store_arguments):
+        self.port = free_port()
+        self.base = base
+        self._arguments = store_arguments
+        self._process = None
+
+    async def start(self):
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "tests.registries", str(self.port), str(self.base), *self._arguments),
+            cwd=ROOT,
+            stdout=asyncio.subprocess.DEVNULL,
+        )
+        await until(self._listens, limit=30)
+
+    async def kill(self):
+        self._process.send_signal(signal.SIGKILL)
+        await self._process.wait()
+
+    async def _listens(self):
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        except OSError:
+            return False
+        writer.close()
+        return True
+
+
+async def test_kill_during_a_push_leaves_no_corrupt_blob_and_the_push_goes_on(mongod, tmp_path):
+    store = fresh_store(mongod)
+    process = Process(tmp_path / "registry", (mongod.url, store._database.name))
+    content = tmp_path / "disk"
+    content.write_bytes(os.urandom(48 << 20))
+    digest = digest_of(content.read_bytes())
+    await process.start()
+    moved = 0
+    kills = 0
+
+    def note(count):
+        nonlocal moved
+        moved += count
+
+    try:
+        async with RegistryClient(
+            f"http://127.0.0.1:{process.port}", tries=30, chunk=2 << 20
+        ) as client:
+            push = asyncio.create_task(client.push_blob("a", digest, content, note))
+            for share in (0.2, 0.5, 0.8):
+                await until(lambda share=share: moved > share * (48 << 20) or push.done())
+                if not push.done():
+                    await process.kill()
+                    kills += 1
+                    for file in (process.base / "blobs").rglob("*"):
+                        assert not file.is_file() or is_whole(file)
+                    await process.start()
+            assert await push
+            assert kills >= 1
+            target = tmp_path / "pulled"
+            await client.fetch("a", digest, target)
+            assert target.read_bytes() == content.read_bytes()
+    finally:
+        await process.kill()
+        await store.stop()
+
+
+def is_whole(file):
+    return hashlib.sha256(file.read_bytes()).hexdigest() == file.name
