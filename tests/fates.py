@@ -1,0 +1,169 @@
+"""Killing a service at a named point, in one process.
+
+A service under a Fate reaches everything outside itself through wrapped ports. Once its fate is
+sealed no call returns any more: for the world outside it is a process killed at that instant.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from chassis.bus.port import Bus, Consumer, Delivery, Queue
+from chassis.clock import SystemClock
+from chassis.store.port import Store
+from contracts.documents import Said
+from node_agent.drivers.port import VmDriver
+
+
+class Fate:
+    """Dies when ``point`` is reached for the ``nth`` time; ``passed`` counts every point."""
+
+    def __init__(self, point: str = "", nth: int = 1) -> None:
+        self.point = point
+        self.nth = nth
+        self.passed: Counter[str] = Counter()
+        self.dead = asyncio.Event()
+        self.consumers: list[Consumer] = []
+
+    async def reach(self, point: str) -> None:
+        """Pass a point, or never return."""
+        self.passed[point] += 1
+        if point == self.point and self.passed[point] == self.nth:
+            self.dead.set()
+        await self.live()
+
+    async def live(self) -> None:
+        """Return only while alive."""
+        if self.dead.is_set():
+            await asyncio.get_running_loop().create_future()
+
+    async def kill(self) -> None:
+        """Seal the fate now; what the service held unacknowledged goes back to its queues."""
+        self.dead.set()
+        for consumer in self.consumers:
+            await consumer.stop()
+        self.consumers.clear()
+
+
+class FatedClock(SystemClock):
+    """Time stands still for the dead."""
+
+    def __init__(self, fate: Fate) -> None:
+        self._fate = fate
+
+    async def sleep(self, seconds: float) -> None:
+        """See Clock."""
+        await super().sleep(seconds)
+        await self._fate.live()
+
+
+class FatedBus:
+    """A service's connection to a bus that outlives it."""
+
+    def __init__(self, bus: Bus, fate: Fate) -> None:
+        self._bus = bus
+        self._fate = fate
+
+    @property
+    def connected(self) -> bool:
+        """See Bus."""
+        return self._bus.connected
+
+    async def start(self) -> None:
+        """The bus is up already."""
+
+    async def stop(self) -> None:
+        """The bus goes on."""
+
+    async def publish(self, items: Sequence[Said]) -> Sequence[Said]:
+        """See Bus."""
+        await self._fate.reach("publish:before")
+        unroutable = await self._bus.publish(items)
+        await self._fate.reach("publish:after")
+        return unroutable
+
+    async def consume(
+        self,
+        queue: Queue,
+        receive: Callable[[Delivery], None],
+        ready: Callable[[], None] | None = None,
+    ) -> Consumer:
+        """See Bus."""
+        await self._fate.live()
+
+        def received(delivery: Delivery) -> None:
+            if not self._fate.dead.is_set():
+                receive(_FatedDelivery(delivery, self._fate))
+
+        consumer = await self._bus.consume(queue, received, ready)
+        self._fate.consumers.append(consumer)
+        return consumer
+
+
+class _FatedDelivery:
+    def __init__(self, delivery: Delivery, fate: Fate) -> None:
+        self._delivery = delivery
+        self._fate = fate
+        self.body, self.key = delivery.body, delivery.key
+        self.attempt, self.redelivered = delivery.attempt, delivery.redelivered
+
+    async def ack(self) -> None:
+        await self._fate.reach("ack:before")
+        await self._delivery.ack()
+        await self._fate.reach("ack:after")
+
+    async def requeue(self) -> None:
+        await self._fate.live()
+        await self._delivery.requeue()
+
+    async def retry(self, body: bytes) -> None:
+        await self._fate.live()
+        await self._delivery.retry(body)
+
+    async def dead_letter(self, body: bytes, reason: str) -> None:
+        await self._fate.live()
+        await self._delivery.dead_letter(body, reason)
+
+
+class _Fated:
+    """Any port: chosen verbs are points, and every verb hangs for the dead."""
+
+    def __init__(self, inner: Any, fate: Fate, prefix: str, points: frozenset[str]) -> None:
+        self._inner = inner
+        self._fate = fate
+        self._prefix = prefix
+        self._points = points
+
+    def __getattr__(self, name: str) -> Any:
+        verb = getattr(self._inner, name)
+        if not asyncio.iscoroutinefunction(verb):
+            return verb
+
+        async def call(*args: Any, **given: Any) -> Any:
+            point = f"{self._prefix}.{name}"
+            if name in self._points:
+                await self._fate.reach(f"{point}:before")
+            await self._fate.live()
+            result = await verb(*args, **given)
+            if name in self._points:
+                await self._fate.reach(f"{point}:after")
+            await self._fate.live()
+            return result
+
+        return call
+
+
+def fated_store(store: Store, fate: Fate) -> Store:
+    """A store whose commits and inserts are points."""
+    fated: Any = _Fated(store, fate, "store", frozenset({"transact", "insert"}))
+    return fated  # type: ignore[no-any-return]
+
+
+DRIVER_VERBS = frozenset({"pull", "clone", "start", "run_script", "restart", "stop", "delete"})
+
+
+def fated_driver(driver: VmDriver, fate: Fate) -> VmDriver:
+    """A driver whose changing verbs are points."""
+    fated: Any = _Fated(driver, fate, "driver", DRIVER_VERBS)
+    return fated  # type: ignore[no-any-return]
