@@ -1,0 +1,149 @@
+import asyncio
+from datetime import timedelta
+
+import msgspec
+
+from chassis.bus.port import Queue
+from chassis.clock import SystemClock
+from contracts.distributions import DeleteTemplate
+from contracts.documents import say
+from contracts.events import EventHappened, EventKind
+from contracts.nodes import NodeDocument, NodeFacts, NodeSpec, NodeStatus
+from contracts.templates import (
+    RemoveTemplateFromNodes,
+    RevertTemplate,
+    TemplateChanged,
+    TemplateDocument,
+    TemplateRemoved,
+)
+from registry.store import OUTBOX
+from tests.registries import push, qcow2
+from tests.waiting import until
+
+TEMPLATE = "c983c3bf-a0c0-43dc-54dc-2fd9f7d62fce"
+KINDS = TemplateChanged | TemplateRemoved | EventHappened | DeleteTemplate
+
+
+class Ear:
+    """Hears everything of some keys."""
+
+    def __init__(self):
+        self.heard = []
+        self.bodies = []
+
+    def receive(self, delivery):
+        self.bodies.append(delivery.body)
+        self.heard += msgspec.json.decode(delivery.body, type=list[KINDS])
+        task = asyncio.ensure_future(delivery.ack())
+        self.task = task
+
+    def of(self, kind):
+        return [message for message in self.heard if isinstance(message, kind)]
+
+
+async def listen(bus, *keys):
+    ear = Ear()
+    await bus.consume(Queue(name="ear", keys=keys), ear.receive)
+    return ear
+
+
+async def outbox_is_empty(store):
+    return await store.count(OUTBOX, {}) == 0
+
+
+async def test_a_push_is_told_with_the_whole_template_and_once_in_the_event_log(
+    registry, client, own_store
+):
+    ear = await listen(registry.bus, "template.#", "event.#")
+    digest = await push(client, TEMPLATE, "v1", [qcow2()])
+    await until(lambda: len(ear.heard) == 2)
+    (changed,) = ear.of(TemplateChanged)
+    assert changed.template == await own_store.get("templates", TemplateDocument, TEMPLATE)
+    assert changed.template.versions[0].digest == digest
+    (event,) = ear.of(EventHappened)
+    assert event.kind is EventKind.TEMPLATE_PUSHED
+    assert event.subject == TEMPLATE
+    assert event.fields == {"template_id": TEMPLATE, "tag": "v1", "version": 0}
+    assert event.id
+    assert event.request_id
+    await until(lambda: outbox_is_empty(own_store))
+
+
+async def test_the_same_push_again_is_no_second_event(registry, client):
+    ear = await listen(registry.bus, "template.#", "event.#")
+    layer = qcow2()
+    await push(client, TEMPLATE, "v1", [layer])
+    await push(client, TEMPLATE, "v1", [layer])
+    await until(lambda: len(ear.of(TemplateChanged)) == 2)
+    assert len(ear.of(EventHappened)) == 1
+
+
+async def test_nothing_is_lost_while_the_bus_is_down(registry, client, own_store):
+    ear = await listen(registry.bus, "template.#", "event.#")
+    registry.bus.cut()
+    await push(client, TEMPLATE, "v1", [qcow2()])
+    await push(client, TEMPLATE, "v2", [qcow2()])
+    assert await own_store.count(OUTBOX, {}) == 4
+    registry.bus.heal()
+    await until(lambda: len(ear.heard) == 4)
+    revisions = [message.template.revision for message in ear.of(TemplateChanged)]
+    assert revisions == sorted(revisions)
+    await until(lambda: outbox_is_empty(own_store))
+
+
+async def test_a_revert_command_removes_versions_and_may_be_repeated(registry, client):
+    ear = await listen(registry.bus, "template.#", "event.#")
+    layer = qcow2()
+    for tag in ("v1", "v2", "v3"):
+        await push(client, TEMPLATE, tag, [layer, qcow2(backing=b"x.qcow2")])
+    command = RevertTemplate(template_id=TEMPLATE, from_number=1)
+    await registry.bus.publish([say(command), say(command)])
+    await until(lambda: len(ear.of(TemplateChanged)) == 4)
+    assert [v.tag for v in ear.of(TemplateChanged)[-1].template.versions] == ["v1"]
+
+
+async def test_a_revert_to_the_beginning_removes_the_template(registry, client):
+    ear = await listen(registry.bus, "template.#", "event.#")
+    await push(client, TEMPLATE, "v1", [qcow2()])
+    command = RevertTemplate(template_id=TEMPLATE, from_number=0, actor="me", request_id="r1")
+    await registry.bus.publish([say(command)])
+    await until(lambda: ear.of(TemplateRemoved))
+    await until(lambda: len(ear.of(EventHappened)) == 2)
+    event = ear.of(EventHappened)[-1]
+    assert (event.kind, event.actor, event.request_id) == (EventKind.DELETE_REGISTRY_VM, "me", "r1")
+    (changed,), (removed,) = ear.of(TemplateChanged), ear.of(TemplateRemoved)
+    assert removed.revision > changed.template.revision
+
+
+async def test_removal_from_nodes_orders_each_known_node(registry, own_store):
+    now = SystemClock().now()
+    node = NodeDocument(
+        id="node-1",
+        created=now,
+        spec=NodeSpec(),
+        status=NodeStatus(
+            facts=NodeFacts(name="n", address="a", arch="amd64", queue="shared"),
+            joined=now,
+            changed=now,
+            last_seen=now,
+        ),
+    )
+    await own_store.insert("nodes", [node])
+    ear = await listen(registry.bus, "node.shared")
+    command = RemoveTemplateFromNodes(template_id=TEMPLATE, node_ids=("node-1", "unknown"))
+    await registry.bus.publish([say(command)])
+    (order,) = await until(lambda: ear.of(DeleteTemplate))
+    assert (order.node_id, order.template_id) == ("node-1", TEMPLATE)
+    assert order.deadline > now + timedelta(minutes=5)
+
+
+async def test_concurrent_pushes_to_one_template_lose_no_version(http, client):
+    layer = qcow2()
+    names = [f"v{number}" for number in range(6)]
+    await asyncio.gather(
+        *(push(client, TEMPLATE, name, [layer, qcow2(backing=b"x")]) for name in names)
+    )
+    async with http.get("/registry/v2/vm", params={"id": TEMPLATE}) as response:
+        versions = (await response.json())["body"]["versions"]
+    assert sorted(v["tag"] for v in versions) == names
+    assert [v["number"] for v in versions] == list(range(6))
