@@ -25,9 +25,10 @@ async def address(driver: VmDriver, name: str) -> VmInfo:
     """The VM's info once the guest has an address."""
 
     async def has_address() -> bool:
-        return bool((await driver.info(name)).ip)
+        return (await driver.info(name)).ip != ""
 
-    await until(has_address, limit=20.0, every=0.2)
+    found: bool = await until(has_address, limit=20.0, every=0.2)
+    assert found
     return await driver.info(name)
 
 

@@ -6,6 +6,7 @@ kernel behind its meta package are asked of apt's own index.
 
 import json
 import re
+import tempfile
 from pathlib import Path
 
 from corral.guest.programs import CannotBuild, run
@@ -28,8 +29,10 @@ def fetch(cache: Path) -> list[Path]:
     if held := _held(cache):
         return held
     names = _closure(_graph([*PROGRAMS, _kernel()]))
-    run(["apt-get", "download", *names], cwd=cache)
-    files = [_file_of(cache, name) for name in names]
+    with tempfile.TemporaryDirectory(dir=cache, prefix=".part-") as part:
+        run(["apt-get", "download", *names], cwd=Path(part))
+        fetched = [_file_of(Path(part), name) for name in names]
+        files = [file.rename(cache / file.name) for file in fetched]
     (cache / _INDEX).write_text(json.dumps([file.name for file in files]))
     return files
 
@@ -85,8 +88,7 @@ def _closure(graph: dict[str, list[str]]) -> list[str]:
     return sorted(wanted.difference(KERNELS))
 
 
-def _file_of(cache: Path, name: str) -> Path:
-    found = sorted(cache.glob(f"{name}_*.deb"), key=lambda file: file.stat().st_mtime)
-    if not found:
-        raise CannotBuild(f"apt-get downloaded no {name}; remedy: apt-get update")
-    return found[-1]
+def _file_of(folder: Path, name: str) -> Path:
+    for file in folder.glob(f"{name}_*.deb"):
+        return file
+    raise CannotBuild(f"apt-get downloaded no {name}; remedy: apt-get update")
