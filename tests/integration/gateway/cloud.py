@@ -8,9 +8,9 @@ from typing import Any
 
 import aiohttp
 import msgspec
+
 from api_gateway.app import Gateway, build
 from api_gateway.config import Settings
-
 from chassis.bus.memory import MemoryBus
 from chassis.bus.port import Delivery, Queue, QueueKind
 from chassis.clock import Clock, SystemClock
