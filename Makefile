@@ -1,0 +1,73 @@
+# Corral. `make help` lists what can be made.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= $(firstword $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p"; done) python3)
+ENV := .venv
+RUN := $(ENV)/bin/python
+DATA ?=
+ARGS ?=
+QEMU ?= yes
+
+SETUP := deploy/setup
+MEMBERS := libs/contracts libs/chassis libs/client services/api-gateway services/scheduler \
+	services/registry services/event-pusher services/node-agent deploy/embedded
+SOURCES := $(addsuffix /src,$(MEMBERS))
+QEMU_PACKAGES := qemu-system-x86 qemu-utils e2fsprogs zstd
+HOUSE_RULES := tests/unit/embedded/test_house_rules.py
+WITH_DATA := $(if $(DATA),--data "$(DATA)")
+
+.PHONY: help setup run stop test check e2e messages requirements clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-zA-Z0-9%-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## make the environment in .venv, with the tools for tests
+	@$(SETUP)/environment.sh "$(PYTHON)" $(ENV) requirements-dev.txt
+
+run: ## run everything in one process (DATA=folder, QEMU=no: simulated VMs, nothing installed)
+	@$(SETUP)/environment.sh "$(PYTHON)" $(ENV) requirements.txt
+	@$(SETUP)/libraries.sh $(ENV)
+ifeq ($(QEMU),no)
+	@CORRAL_DRIVER=$${CORRAL_DRIVER-simulated} exec $(RUN) -m embedded $(WITH_DATA) $(ARGS)
+else
+	@$(SETUP)/packages.sh "real VMs (QEMU=no declines)" $(QEMU_PACKAGES) || echo "setup: going on without"
+	@exec $(RUN) -m embedded $(WITH_DATA) $(ARGS)
+endif
+
+stop: ## end what `make run` started, and its VMs (DATA=folder)
+	@[ -x $(RUN) ] || { echo "nothing was ever run here"; exit 0; }; \
+		exec $(RUN) -m embedded stop $(WITH_DATA)
+
+test: setup ## all tests, after fetching what they need (ARGS="-k …")
+	@$(SETUP)/libraries.sh $(ENV)
+	@$(SETUP)/packages.sh "the tests with real VMs" $(QEMU_PACKAGES)
+	@$(SETUP)/unpack-rabbitmq.sh .local/rabbitmq
+	@exec $(RUN) -m pytest $(ARGS)
+
+check: setup ## format, lint, types, import rules, size of files
+	@$(ENV)/bin/ruff format --check --quiet . || { echo "remedy: $(ENV)/bin/ruff format"; exit 1; }
+	@$(ENV)/bin/ruff check --quiet .
+	@$(ENV)/bin/mypy --no-error-summary $(SOURCES)
+	@$(ENV)/bin/lint-imports --no-logo
+	@$(RUN) -m pytest --quiet --no-header $(HOUSE_RULES)
+
+e2e: setup ## only the tests of the all-in-one, as a user runs it
+	@$(RUN) -m pytest tests/e2e $(ARGS)
+
+bench-%: setup ## one measurement (ARGS="…"), see tests/bench
+	@exec $(RUN) -m tests.bench.$* $(ARGS)
+
+messages: setup ## write the message table of ARCHITECTURE.md anew
+	@$(RUN) -m embedded.message_table ARCHITECTURE.md
+
+requirements: setup ## resolve requirements*.txt anew (needs uv; ARGS=--upgrade)
+	@PATH="$(CURDIR)/$(ENV)/bin:$$PATH" $(RUN) $(SETUP)/requirements.py $(ARGS)
+
+clean: ## remove the environment and everything fetched or cached (not the data of `make run`)
+	rm -rf $(ENV) .local .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
