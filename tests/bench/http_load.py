@@ -1,0 +1,124 @@
+"""A load generator that costs next to nothing: POSTs one body over kept-alive connections.
+
+`python -m tests.bench.http_load --url U [--url U2] --body JSON --count N [--rate R]`
+prints one JSON object: when it began and ended (epoch seconds), the answers' latencies and a
+sample of whatever was not the envelope's OK. With --rate the requests start at that pace
+whatever the answers do (beyond ``connections`` in flight they wait, and the wait counts).
+"""
+
+import argparse
+import asyncio
+import time
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+import msgspec
+import uvloop
+
+_LENGTH = b"content-length:"
+_OK = b'"status":"OK"'
+
+
+class Connection(asyncio.Protocol):
+    """One kept-alive connection, one request at a time; answers need a Content-Length."""
+
+    def __init__(self) -> None:
+        self._waiting = b""
+        self._answer: asyncio.Future[bytes] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._waiting += data
+        end = self._waiting.find(b"\r\n\r\n") + 4
+        if end < 4:
+            return
+        head = self._waiting[:end].lower()
+        start = head.find(_LENGTH) + len(_LENGTH)
+        size = int(head[start : head.find(b"\r", start)])
+        if len(self._waiting) >= end + size and self._answer is not None:
+            body, self._waiting = self._waiting[end : end + size], self._waiting[end + size :]
+            self._answer.set_result(body)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(error or ConnectionError("closed by the server"))
+
+    def ask(self, request: bytes) -> "asyncio.Future[bytes]":
+        """Send; the future is the answer's body."""
+        self._answer = asyncio.get_running_loop().create_future()
+        self._transport.write(request)
+        return self._answer
+
+
+class Load(msgspec.Struct):
+    """What is sent, and what came of it."""
+
+    urls: Sequence[str]
+    body: bytes
+    count: int
+    connections: int
+    rate: float = 0.0
+    sent: int = 0
+    latencies: list[float] = []
+    wrong: list[str] = []
+
+    async def run(self) -> dict[str, object]:
+        """Send everything; the report."""
+        began_at, began = time.time(), time.perf_counter()
+        await asyncio.gather(*[self._connection(n, began) for n in range(self.connections)])
+        seconds = time.perf_counter() - began
+        return {
+            "began": began_at,
+            "seconds": round(seconds, 3),
+            "per_second": round(self.count / seconds, 1),
+            "latency_ms": percentiles(self.latencies),
+            "not_ok": len(self.wrong),
+            "sample": self.wrong[:3],
+        }
+
+    async def _connection(self, number: int, began: float) -> None:
+        url = urlsplit(self.urls[number % len(self.urls)])
+        request = (
+            f"POST {url.path} HTTP/1.1\r\nHost: {url.netloc}\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(self.body)}\r\n\r\n"
+        ).encode() + self.body
+        loop = asyncio.get_running_loop()
+        _, connection = await loop.create_connection(Connection, url.hostname, url.port)
+        while self.sent < self.count:
+            due = began + self.sent / self.rate if self.rate else time.perf_counter()
+            self.sent += 1
+            if (pause := due - time.perf_counter()) > 0:
+                await asyncio.sleep(pause)
+            answer = await connection.ask(request)
+            self.latencies.append(time.perf_counter() - due)
+            if _OK not in answer:
+                self.wrong.append(answer[:200].decode(errors="replace"))
+
+
+def percentiles(seconds: Sequence[float]) -> dict[str, float]:
+    """p50, p90, p99 and the worst, in milliseconds."""
+    ordered = sorted(seconds)
+    if not ordered:
+        return {}
+    picks = {f"p{p}": ordered[min(len(ordered) - 1, len(ordered) * p // 100)] for p in (50, 90, 99)}
+    return {name: round(value * 1000, 2) for name, value in (picks | {"max": ordered[-1]}).items()}
+
+
+def main() -> None:
+    """Send, then print the report as the last line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--url", action="append", required=True)
+    parser.add_argument("--body", required=True)
+    parser.add_argument("--count", type=int, required=True)
+    parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument("--rate", type=float, default=0.0)
+    given = parser.parse_args()
+    load = Load(given.url, given.body.encode(), given.count, given.connections, given.rate)
+    print(msgspec.json.encode(uvloop.run(load.run())).decode())
+
+
+if __name__ == "__main__":
+    main()
