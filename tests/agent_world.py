@@ -8,6 +8,7 @@ from typing import Any, TypeVar, Union
 
 import msgspec
 
+from chassis.bus.dispatch import Dispatcher
 from chassis.bus.memory import MemoryBus
 from chassis.bus.port import Delivery, Queue
 from chassis.service import Service
@@ -97,17 +98,16 @@ class AgentWorld:
     async def kill(self) -> None:
         """End the agent without any farewell: what is not on the disk is lost."""
         assert self.service is not None
-        self.part(Journal).abandon()
-        publisher = self.part(Publisher)
-        assert publisher._task is not None
-        publisher._task.cancel()
-        await self.agent_abandoned()
-        self.part(Journal).sync = _nothing
+        journal = self.part(Journal)
+        journal.abandon()
+        journal._flusher = None
+        journal.sync = _nothing
+        publisher, dispatcher = self.part(Publisher), self.part(Dispatcher)
+        for task in (publisher._task, dispatcher._task):
+            task.cancel()
+        await asyncio.wait([publisher._task, dispatcher._task])
+        dispatcher._task = None
         await self.stop()
-
-    async def agent_abandoned(self) -> None:
-        for node in self.agent.nodes.values():
-            await node.stop()
 
     def part(self, kind: type[Any]) -> Any:
         assert self.service is not None
@@ -188,12 +188,14 @@ class AgentWorld:
         await until(lambda: self.vm(instance_id).record.confirmed)
         return report
 
-    async def beat(self) -> Any:
-        """Have a heartbeat said; the newest."""
+    async def beat(self) -> NodeHeartbeat:
+        """The next heartbeat."""
         before = len(self.said(NodeHeartbeat))
-        for _ in range(60):
+        for _ in range(200):
             await self.clock.advance(0.1)
-        return (await until(lambda: self._enough(NodeHeartbeat, before + 1, "")))[-1]
+            if found := self._enough(NodeHeartbeat, before + 1, ""):
+                return found[before]
+        raise AssertionError("no heartbeat within 20 seconds")
 
     def history(self, verb: str = "", instance_id: str = "") -> list[HistoryLine]:
         return [

@@ -79,7 +79,7 @@ def build(
         joined = _joined(settings, process, identity)
         nodes[identity.node_id] = Node(host, joined, settings.heartbeat)
     agent = Agent(nodes, journal)
-    watch = Watch(nodes.values(), unsettled)
+    watch = Watch(nodes.values(), unsettled, journal)
     wheel = HeartbeatWheel(nodes.values(), clock)
     orders = Orders(nodes, journal)
     watched = SubscribedBus(bus, agent.subscribed)

@@ -72,9 +72,13 @@ class Journal:
             self._waiters.append(waiter)
         else:
             self._flying.append(waiter)
-        if self._flusher is None or self._flusher.done():
-            self._flusher = asyncio.create_task(self._flush(), name="journal")
+        self.flush()
         await waiter
+
+    def flush(self) -> None:
+        """Begin to write what is queued; called now and then for what nobody waits for."""
+        if self._lines and (self._flusher is None or self._flusher.done()):
+            self._flusher = asyncio.create_task(self._flush(), name="journal")
 
     async def record(self, record: Record) -> None:
         """Remember, durably."""

@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterable
 
 from chassis.clock import Clock
+from node_agent.journal import Journal
 from node_agent.metrics import UNSETTLED
 from node_agent.node import Node
 from node_agent.vm import Vm
@@ -36,12 +37,14 @@ class HeartbeatWheel:
 class Watch:
     """Enforces the deadlines of what is unsettled, and forgets what is over."""
 
-    def __init__(self, nodes: Iterable[Node], unsettled: set[Vm]) -> None:
+    def __init__(self, nodes: Iterable[Node], unsettled: set[Vm], journal: Journal) -> None:
         self._nodes = tuple(nodes)
+        self._journal = journal
         self._unsettled = unsettled
 
     async def look(self) -> None:
-        """Look at every VM that some deadline watches."""
+        """Look at every VM that some deadline watches; write what no one waits for."""
+        self._journal.flush()
         UNSETTLED.set(len(self._unsettled))
         for vm in tuple(self._unsettled):
             vm.watch()
