@@ -71,10 +71,7 @@ class Sender:
         async with self._session.patch(url, data=body, headers=headers) as response:
             await _expect(response, 202)
             url = self._heard(response)
-        self._offset = start + count
-        self._patience.progressed()
-        self._moved(max(self._offset - self._furthest, 0))
-        self._furthest = max(self._offset, self._furthest)
+        self._reached(start + count)
         return url
 
     async def _finish(self, url: URL, digest: str) -> None:
@@ -107,11 +104,19 @@ class Sender:
         if location := response.headers.get("Location"):
             self._url = response.url.join(URL(location))
         if exact := response.headers.get("Upload-Offset"):
-            self._offset = int(exact)
+            self._reached(int(exact))
         elif heard := response.headers.get("Range"):
             last = int(heard.rpartition("-")[2])
-            self._offset = last + 1 if last else 0
+            self._reached(last + 1 if last else 0)
         return self._url or response.url
+
+    def _reached(self, offset: int) -> None:
+        """The registry has this much; what it never had before is progress."""
+        self._offset = offset
+        if offset > self._furthest:
+            self._patience.progressed()
+            self._moved(offset - self._furthest)
+            self._furthest = offset
 
 
 def _size(file: Path) -> int:
