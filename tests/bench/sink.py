@@ -6,6 +6,7 @@ It answers 200 to every POST and prints how many came when it is told to end.
 import asyncio
 import signal
 import sys
+from typing import cast
 
 import uvloop
 
@@ -22,8 +23,7 @@ class Sink(asyncio.Protocol):
         self._waiting = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         self._waiting += data
