@@ -11,7 +11,10 @@ UNKNOWN_TEMPLATE = "VM not in the registry"
 
 
 class Catalogue:
-    """Templates as the projection knows them; on a miss the database, then the registry."""
+    """Templates as the projection knows them; on a miss the database, then the registry.
+
+    The registry writes the documents, so a tag that is missing in one needs no further question.
+    """
 
     def __init__(
         self, projection: Projection, sync: Sync, store: GatewayStore, registry: Registry
@@ -31,15 +34,14 @@ class Catalogue:
             if found is not None:
                 return found
         template = await self._stored(template_id)
-        found = _choose(template, tag, version)
-        if found is None and await self._registry.has_template(template_id):
+        if template is None and await self._registry.has_template(template_id):
             template = await self._stored(template_id)
-            found = _choose(template, tag, version)
-        if found is not None:
-            return found
         if template is None or not template.versions:
             raise Refused(UNKNOWN_TEMPLATE)
-        raise Refused(f"No such version {version}" if tag is None else f"No such tag {tag}")
+        found = _choose(template, tag, version)
+        if found is None:
+            raise Refused(f"No such version {version}" if tag is None else f"No such tag {tag}")
+        return found
 
     async def template(self, template_id: str) -> TemplateDocument:
         """One template; NotFound."""

@@ -1,0 +1,238 @@
+"""What real clients rely on, rule by rule."""
+
+import json
+from datetime import datetime
+
+import pytest
+
+from contracts.instances import InstanceState
+from tests.integration.gateway.cloud import NODE, TEMPLATE, Api, Cloud, running
+from tests.integration.gateway.raw_http import Raw
+from tests.waiting import until
+
+LISTS = ("/api/v1/vm", "/api/v1/node", "/api/v1/group", "/api/v1/registry/vm")
+
+
+async def test_success_has_status_an_empty_message_and_a_body(api: Api):
+    for path in (*LISTS, "/api/v1/status"):
+        answer = await api("GET", path)
+        assert set(answer.json) == {"status", "message", "body"}
+        assert (answer.code, answer.json["status"], answer.json["message"]) == (200, "OK", "")
+
+
+async def test_a_mutation_without_a_result_has_no_body(api: Api):
+    (identity,) = await api.start()
+    answer = await api("DELETE", "/api/v1/vm", {"id": identity})
+    assert answer.json == {"status": "OK", "message": ""}
+
+
+@pytest.mark.parametrize(
+    ("verb", "path", "body", "message"),
+    [
+        ("POST", "/api/v1/vm", {"vmid": TEMPLATE, "tag": "v99"}, "No such tag v99"),
+        ("POST", "/api/v1/vm", {"vmid": TEMPLATE, "version": 9}, "No such version 9"),
+        ("POST", "/api/v1/vm", {"vmid": TEMPLATE, "node_id": "x"}, "Not found: node x"),
+        ("POST", "/api/v1/vm", {"vmid": TEMPLATE, "group_id": "x"}, "Not found: group x"),
+        ("GET", "/api/v1/vm?id=x", None, "Not found"),
+        ("PUT", "/api/v1/vm?id=x", {"name": "y"}, "Not found"),
+        ("PUT", "/api/v1/vm?id=x", {}, "Not found"),
+        ("DELETE", "/api/v1/vm", {"id": "x"}, "Not found"),
+        ("GET", "/api/v1/node?id=x", None, "Not found"),
+        ("DELETE", "/api/v1/node", {"node_id": "x"}, "Not found"),
+        ("POST", "/api/v1/node/config", {"node_id": "x", "drain_mode": True}, "Not found"),
+        ("PUT", "/api/v1/group?id=x", {"name": "y"}, "Not found"),
+        ("DELETE", "/api/v1/group?id=x", None, "Not found"),
+    ],
+)
+async def test_a_logical_failure_is_200_with_fail_and_no_body(api: Api, verb, path, body, message):
+    assert (await api(verb, path, body)).failure == message
+    assert await api.listed() == {}
+
+
+@pytest.mark.parametrize(
+    ("verb", "path", "body", "field"),
+    [
+        ("POST", "/api/v1/vm", b'{"vmid": ', "body"),
+        ("POST", "/api/v1/vm", b"[]", "body"),
+        ("POST", "/api/v1/vm", {}, "vmid"),
+        ("POST", "/api/v1/vm", {"vmid": TEMPLATE, "count": 0}, "count"),
+        ("POST", "/api/v1/vm", {"vmid": TEMPLATE, "disk": {"size": "9"}}, "disk.size"),
+        ("PUT", "/api/v1/vm", {"name": "x"}, "id"),
+        ("PUT", "/api/v1/vm?id=x", {"name": 7}, "name"),
+        ("DELETE", "/api/v1/vm", None, "id"),
+        ("DELETE", "/api/v1/vm", {"id": 7}, "id"),
+        ("POST", "/api/v1/rpc/vm/restart", {}, "instance_id"),
+        ("POST", "/api/v1/node/config", {"drain_mode": True}, "node_id"),
+        ("POST", "/api/v1/node/config", {"node_id": NODE, "max_vm_count": -1}, "max_vm_count"),
+        ("POST", "/api/v1/node/config", {"node_id": NODE, "capacity_mode": "x"}, "capacity_mode"),
+        ("DELETE", "/api/v1/node", {}, "node_id"),
+        ("POST", "/api/v1/group", {"description": "x"}, "name"),
+        ("PUT", "/api/v1/group", {"name": "x"}, "id"),
+        ("POST", "/api/v1/node/group", {"node_ids": [NODE]}, "group_ids"),
+        ("POST", "/api/v1/node/group", {"group_ids": ["g"], "node_ids": NODE}, "node_ids"),
+    ],
+)
+async def test_a_malformed_request_is_400_naming_the_field(api: Api, verb, path, body, field):
+    answer = await api(verb, path, body)
+    assert answer.code == 400
+    assert answer.json["status"] == "FAIL"
+    assert answer.json["message"].startswith(f"{field}: ")
+    assert "body" not in answer.json
+
+
+async def test_an_unknown_path_is_404_with_the_envelope(api: Api):
+    for path in ("/api/v1/nothing", "/", "/api/v1/vm/"):
+        answer = await api("GET", path)
+        assert (answer.code, answer.json["status"]) == (404, "FAIL")
+    answer = await api("PATCH", "/api/v1/vm")
+    assert (answer.code, answer.json["status"]) == (405, "FAIL")
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["application/x-www-form-urlencoded", "text/plain", "application/json; charset=latin-1", None],
+)
+async def test_the_body_is_json_under_any_content_type(api: Api, content_type):
+    skipped = [] if content_type else ["Content-Type"]
+    headers = {"Content-Type": content_type} if content_type else {}
+    body = {"vmid": TEMPLATE}
+    answer = await api("POST", "/api/v1/vm", body, headers=headers, skip_auto_headers=skipped)
+    assert len(answer.body) == 1
+
+
+async def test_latin1_bodies_are_understood(api: Api):
+    body = json.dumps({"vmid": TEMPLATE, "name": "café"}, ensure_ascii=False).encode("latin-1")
+    (identity,) = (await api("POST", "/api/v1/vm", body)).body
+    assert (await api.vm(identity))["name"] == "café"
+
+
+async def test_a_list_wraps_and_a_single_answer_is_flat(api: Api):
+    (identity,) = await api.start(external_id="job", name="n")
+    ((item),) = (await api("GET", "/api/v1/vm")).body
+    assert set(item) == {"instance_id", "external_id", "name", "vm"}
+    assert (item["external_id"], item["name"]) == ("job", "n")
+    assert item["vm"] == await api.vm(identity)
+    assert item["vm"]["instance_id"] == identity
+    assert item["vm"]["external_id"] == "job"
+
+
+async def test_a_node_by_id_is_an_array_of_one(api: Api):
+    (node,) = (await api("GET", f"/api/v1/node?id={NODE}")).body
+    assert node["node_id"] == NODE
+    assert [node] == (await api("GET", "/api/v1/node")).body
+
+
+async def test_empty_lists_are_arrays(cloud: Cloud):
+    api = await cloud.gateway()
+    for path in LISTS:
+        assert (await api("GET", path)).body == []
+
+
+async def test_nothing_inside_an_instance_is_null(api: Api, cloud: Cloud):
+    (identity,) = await api.start()
+    assert None not in (await api.vm(identity)).values()
+    await cloud.move(identity, state=InstanceState.STARTED, node_id=NODE, vminfo=running())
+    vm = await until(lambda: _in_state(api, identity, "Started"))
+    assert None not in vm.values()
+    assert None not in vm["vminfo"].values()
+
+
+async def test_every_element_has_its_times_with_a_zone(api: Api):
+    await api.start()
+    for item in (await api.listed()).values():
+        for field in ("ts", "cr_time"):
+            assert datetime.fromisoformat(item["vm"][field]).tzinfo is not None
+
+
+async def test_a_new_id_is_in_the_next_list_and_lookup(api: Api):
+    for _ in range(20):
+        (identity,) = await api.start()
+        assert identity in await api.listed()
+        assert (await api.vm(identity))["instance_state"] == "Scheduling"
+
+
+@pytest.mark.parametrize("state", InstanceState)
+async def test_states_are_the_documented_words(api: Api, cloud: Cloud, state):
+    (identity,) = await api.start()
+    await cloud.move(identity, state=state, progress=0.42, message="because")
+    vm = await until(lambda: _in_state(api, identity, state.value))
+    assert vm["progress"] == 0.42
+    assert vm.get("message") == (None if state is InstanceState.SCHEDULING else "because")
+
+
+@pytest.mark.parametrize(
+    "credentials", ["Basic cm9vdDo=", "Basic OnRva2Vu", "Bearer x", "garbage \xe9"]
+)
+async def test_credentials_are_ignored_while_nobody_needs_them(api: Api, credentials):
+    headers = {"Authorization": credentials}
+    assert (await api("GET", "/api/v1/status", headers=headers)).body["status"] == "Running"
+
+
+async def test_connections_are_kept(api: Api):
+    raw = await Raw.open(api)
+    for _ in range(3):
+        head, _ = await raw.ask("GET /api/v1/vm HTTP/1.1\nHost: x")
+        assert head.startswith("http/1.1 200")
+        assert "connection: close" not in head
+    missing, _ = await raw.ask("GET /nothing HTTP/1.1\nHost: x")
+    assert missing.startswith("http/1.1 404")
+    await raw.ask("GET /api/v1/vm HTTP/1.1\nHost: x")
+    await raw.close()
+
+
+@pytest.mark.parametrize("body", [b"", json.dumps({"vmid": TEMPLATE}).encode()])
+async def test_an_offer_of_http2_is_ignored(api: Api, body):
+    raw = await Raw.open(api)
+    verb = "POST" if body else "GET"
+    offer = "Connection: Upgrade, HTTP2-Settings\nUpgrade: h2c\nHTTP2-Settings: AAEAAEAAAAIAAAAB"
+    for _ in range(2):
+        head, answer = await raw.ask(f"{verb} /api/v1/vm HTTP/1.1\nHost: x\n{offer}", body)
+        assert head.startswith("http/1.1 200")
+        assert json.loads(answer)["status"] == "OK"
+    await raw.close()
+
+
+async def test_answers_are_json_and_not_stored(api: Api):
+    for path, code in (("/api/v1/vm", 200), ("/api/v1/none", 404)):
+        answer = await api("GET", path)
+        assert answer.code == code
+        assert answer.headers["Content-Type"] == "application/json"
+        assert answer.headers["Cache-Control"] == "no-store"
+
+
+async def test_head_answers_like_get_without_a_body(api: Api):
+    answer = await api("HEAD", "/api/v1/status")
+    assert (answer.code, answer.raw) == (200, b"")
+
+
+async def test_a_body_too_large_is_413_and_says_so(cloud: Cloud):
+    await cloud.add_template()
+    api = await cloud.gateway(max_body=2000)
+    answer = await api("POST", "/api/v1/vm", {"vmid": TEMPLATE, "name": "x" * 3000})
+    assert (answer.code, answer.json["status"]) == (413, "FAIL")
+    assert "2000" in answer.json["message"]
+    assert len(await api.start()) == 1
+
+
+async def test_the_probes_are_plain_and_open(api: Api):
+    for path in ("/livez", "/readyz"):
+        answer = await api("GET", path)
+        assert (answer.code, answer.raw) == (200, b"ok\n")
+
+
+async def test_every_answer_names_its_request(api: Api):
+    answer = await api("GET", "/api/v1/vm", headers={"X-Request-ID": "mine"})
+    assert answer.headers["X-Request-ID"] == "mine"
+    assert (await api("GET", "/api/v1/vm")).headers["X-Request-ID"]
+
+
+async def test_inflight_reqid_stays_the_start_request(api: Api):
+    headers = {"X-Request-ID": "start-7"}
+    (identity,) = (await api("POST", "/api/v1/vm", {"vmid": TEMPLATE}, headers=headers)).body
+    await api("DELETE", "/api/v1/vm", {"id": identity}, headers={"X-Request-ID": "end-8"})
+    assert (await api.vm(identity))["inflight_reqid"] == "start-7"
+
+
+async def _in_state(api: Api, identity: str, state: str):
+    vm = await api.vm(identity)
+    return vm if vm["instance_state"] == state else None
