@@ -17,7 +17,7 @@ from chassis.clock import Clock, SystemClock
 from chassis.store.port import Delete, Store, Update, literal_update, plain
 from contracts.catalog import message_types
 from contracts.documents import say
-from contracts.instances import InstanceChanged, InstanceDocument, InstanceRemoved, InstanceStatus
+from contracts.instances import InstanceChanged, InstanceDocument, InstanceRemoved
 from contracts.messages import Message
 from contracts.nodes import NodeChanged, NodeDocument, NodeFacts, NodeSpec, NodeStatus
 from contracts.templates import TemplateDocument, Version
@@ -166,6 +166,11 @@ class Cloud:
 
     async def move(self, identity: str, **changes: Any) -> InstanceDocument:
         """Write a new status as the scheduler does, and say it."""
+        moved = await self.write_status(identity, **changes)
+        await self.publish(instance_changed(moved))
+        return moved
+
+    async def write_status(self, identity: str, **changes: Any) -> InstanceDocument:
         document = await self.store.get("instances", InstanceDocument, identity)
         assert document is not None
         revision = document.status_revision + 1
@@ -178,12 +183,14 @@ class Cloud:
         where = {"_id": identity, "status_revision": document.status_revision}
         moved = await self.store.change("instances", InstanceDocument, where, change)
         assert moved is not None
-        await self.publish(instance_changed(moved))
         return moved
 
     async def remove(self, identity: str) -> None:
-        await self.store.write([Delete(collection="instances", where={"_id": identity})])
+        await self.forget(identity)
         await self.publish(InstanceRemoved(instance_id=identity))
+
+    async def forget(self, identity: str) -> None:
+        await self.store.write([Delete(collection="instances", where={"_id": identity})])
 
     async def configure_behind_its_back(self, identity: str, **sets: Any) -> None:
         """Change a document without a word on the bus."""
@@ -291,7 +298,3 @@ def running(**changes: Any) -> VmInfo:
         "port_forwarding": (PortForward(name="ssh", guest_port=22, host_port=10000),),
     }
     return VmInfo(**(given | changes))
-
-
-def scheduling() -> InstanceStatus:
-    return InstanceStatus(changed=EPOCH)
