@@ -9,9 +9,11 @@ from corral.guest.programs import CannotBuild, program, run
 MODULES = (
     *("virtio_ring", "virtio", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci"),
     *("virtio_blk", "failover", "net_failover", "virtio_net", "virtio_console", "virtio-rng"),
-    *("evdev", "button"),
+    *("evdev", "button", "crc32c_generic", "libcrc32c", "crc16", "mbcache", "jbd2", "ext4"),
 )
-"""Loaded in this order: each needs the ones before it."""
+"""Loaded in this order: each needs the ones before it. Kernels differ in what is built in."""
+
+INDISPENSABLE = frozenset({"virtio_pci", "virtio_blk", "virtio_net", "virtio_console", "ext4"})
 
 _CONSOLE = (5, 1)
 
@@ -45,8 +47,10 @@ def busybox(packages: Path) -> Path:
 def _modules(packages: Path) -> list[tuple[str, Path]]:
     """Name and file of each module that the kernel does not have built in."""
     builtin = {Path(n).stem for n in _only(packages, "**/modules.builtin").read_text().split()}
-    wanted = [name for name in MODULES if name not in builtin]
-    return [(name, _only(packages, f"**/kernel/**/{name}.ko*")) for name in wanted]
+    files = {file.name.partition(".")[0]: file for file in packages.glob("**/kernel/**/*.ko*")}
+    if lacking := INDISPENSABLE - builtin - files.keys():
+        raise CannotBuild(f"the kernel package lacks {', '.join(sorted(lacking))}")
+    return [(name, files[name]) for name in MODULES if name in files and name not in builtin]
 
 
 def _plain(module: Path) -> bytes:

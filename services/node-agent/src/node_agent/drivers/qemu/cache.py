@@ -14,6 +14,7 @@ from contracts.templates import TemplateRef
 from node_agent.drivers.port import CannotHonour, HostFault, ImageSource, Progress
 from node_agent.drivers.qemu.blobs import BlobStore
 from node_agent.drivers.qemu.qcow2 import check_layer
+from node_agent.drivers.qemu.space import full_disk_named, write_whole
 
 _CONFIG_LIMIT = 1024 * 1024
 Key = tuple[str, str]
@@ -160,10 +161,8 @@ class TemplateCache:
             manifest=manifest,
             config=self._config(manifest.config),
         )
-        file = self._file(cached.key)
-        part = file.with_suffix(".part")
-        part.write_bytes(msgspec.json.encode(cached))
-        part.rename(file)
+        with full_disk_named():
+            write_whole(self._file(cached.key), msgspec.json.encode(cached))
         self._held[cached.key] = cached
 
     def _config(self, blob: Descriptor) -> TemplateConfig:

@@ -33,7 +33,7 @@ from node_agent.drivers.qemu.cache import Cached, TemplateCache
 from node_agent.drivers.qemu.folder import VmFolder, VmRecord
 from node_agent.drivers.qemu.machine import PROGRAM
 from node_agent.drivers.qemu.qcow2 import create_overlay, read_header
-from node_agent.drivers.qemu.space import full_disk_named, used
+from node_agent.drivers.qemu.space import used
 from node_agent.drivers.qemu.vm import FAILED, Boot, Host, Vm
 
 ARCHITECTURE = "amd64"
@@ -143,12 +143,9 @@ class QemuDriver:
         layers = self._cache.layers(cached)
         record, disk_size = self._record(spec, cached, layers)
         folder = VmFolder(self._folders, spec.name)
-        try:
-            folder.path.mkdir(mode=0o700)
-        except FileExistsError:
-            raise HostFault(f"a VM named {spec.name} exists already") from None
-        with full_disk_named():
-            folder.save(record)
+        if folder.path.exists():
+            raise HostFault(f"a VM named {spec.name} exists already")
+        folder.save(record)
         self._vms[spec.name] = Vm(folder, record, self._host)
         self._cache.touch(cached)
         await create_overlay(folder.disk, layers[-1], disk_size)

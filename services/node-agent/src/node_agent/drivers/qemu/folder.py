@@ -12,6 +12,7 @@ import msgspec
 from contracts.templates import TemplateRef
 from contracts.vms import PortForward, PortRule
 from node_agent.drivers.port import CannotHonour
+from node_agent.drivers.qemu.space import full_disk_named, write_whole
 
 SPEC = "spec.json"
 DISK = "disk.qcow2"
@@ -92,13 +93,9 @@ class VmFolder:
 
     def save(self, record: VmRecord) -> None:
         """Replace what is known, whole or not at all. The file may hold a password."""
-        part = self.path / f"{SPEC}.part"
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(msgspec.json.encode(record))
-            file.flush()
-            os.fsync(descriptor)
-        part.rename(self.path / SPEC)
+        with full_disk_named():
+            self.path.mkdir(mode=0o700, exist_ok=True)
+            write_whole(self.path / SPEC, msgspec.json.encode(record), mode=0o600)
 
     def remove(self) -> None:
         """Delete everything; what is known goes last, so that a rest still says whose it was."""

@@ -1,6 +1,7 @@
-"""Disk space: what is used, and how a full disk is told."""
+"""Disk space: what is used, how a full disk is told, files that are written whole or not."""
 
 import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,17 @@ def used(root: Path) -> int:
             continue
         total += found.st_blocks * _BLOCK
     return total
+
+
+def write_whole(file: Path, content: bytes, mode: int = 0o644) -> None:
+    """Replace ``file`` at once; after a crash it has the old content or the new."""
+    part = file.with_name(f"{file.name}.part")
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(descriptor, "wb") as target:
+        target.write(content)
+        target.flush()
+        os.fsync(descriptor)
+    part.rename(file)
 
 
 @contextmanager

@@ -68,7 +68,7 @@ class Vm:
         self._host = host
         self._agent = GuestAgent(folder.path)
         self._turn = asyncio.Lock()
-        self._doomed = False
+        self._doomed = self._removed = False
         self._address = ""
         self._address_asked = float("-inf")
 
@@ -101,8 +101,11 @@ class Vm:
         self._doomed = True
         await self._kill()
         async with self._turn:
+            if self._removed:
+                return
             await self._kill()
             await asyncio.to_thread(self._folder.remove)
+            self._removed = True
 
     async def run_script(self, script: bytes, timeout: float) -> ScriptResult:
         """See GuestAgent."""
