@@ -13,7 +13,7 @@ import uvloop
 
 from chassis.bus.memory import MemoryBus
 from chassis.bus.port import Bus
-from chassis.clock import Clock, SystemClock
+from chassis.clock import SystemClock
 from chassis.servers.process import free_port
 from chassis.store.mongo import MongoStore
 from chassis.store.port import Store
@@ -48,21 +48,22 @@ class RunningRegistry:
 
 @asynccontextmanager
 async def running_registry(
-    store: Store, base: Path, *, clock: Clock | None = None, reserve: int = 0
+    store: Store, base: Path, *, bus: MemoryBus | None = None, reserve: int = 0
 ) -> AsyncIterator[RunningRegistry]:
-    """A registry in this process."""
-    bus = MemoryBus(clock or SystemClock())
-    await bus.start()
+    """A registry in this process; a ``bus`` that is given is the caller's to start and stop."""
+    own = MemoryBus(SystemClock())
+    await own.start()
+    bus = bus or own
     settings = Settings(
         listen_port=free_port(), metrics_port=0, base_path=str(base), disk_reserve=reserve
     )
-    service = build(settings, bus, store, clock)
+    service = build(settings, bus, store)
     await service.start()
     try:
         yield RunningRegistry(f"http://127.0.0.1:{settings.listen_port}", base, bus)
     finally:
         await service.stop()
-        await bus.stop()
+        await own.stop()
 
 
 def qcow2(

@@ -3,6 +3,7 @@ from datetime import timedelta
 
 import msgspec
 
+from chassis.bus.memory import MemoryBus
 from chassis.bus.port import Queue
 from chassis.clock import SystemClock
 from contracts.distributions import DeleteTemplate
@@ -16,8 +17,9 @@ from contracts.templates import (
     TemplateDocument,
     TemplateRemoved,
 )
+from corral.registry import RegistryClient
 from registry.store import OUTBOX
-from tests.registries import push, qcow2
+from tests.registries import push, qcow2, running_registry
 from tests.waiting import until
 
 TEMPLATE = "c983c3bf-a0c0-43dc-54dc-2fd9f7d62fce"
@@ -147,3 +149,17 @@ async def test_concurrent_pushes_to_one_template_lose_no_version(http, client):
         versions = (await response.json())["body"]["versions"]
     assert sorted(v["tag"] for v in versions) == names
     assert [v["number"] for v in versions] == list(range(6))
+
+
+async def test_what_a_stopped_process_left_unsaid_is_said_by_the_next(own_store, tmp_path):
+    async with running_registry(own_store, tmp_path) as registry:
+        registry.bus.cut()
+        async with RegistryClient(registry.address) as client:
+            await push(client, TEMPLATE, "v1", [qcow2()])
+    bus = MemoryBus(SystemClock())
+    await bus.start()
+    ear = await listen(bus, "template.#", "event.#")
+    async with running_registry(own_store, tmp_path, bus=bus):
+        await until(lambda: len(ear.heard) == 2)
+        await until(lambda: outbox_is_empty(own_store))
+    await bus.stop()

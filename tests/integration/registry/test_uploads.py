@@ -13,13 +13,14 @@ import pytest
 
 from chassis.clock import SystemClock
 from chassis.servers.process import free_port
+from chassis.store.mongo import MongoStore
 from contracts.artifacts import digest_of
 from corral.registry import RegistryClient, RegistryError
 from registry.blobs import Blobs
 from registry.uploads import Superseded, UnknownUpload, Uploads
 from tests.clock import ManualClock
 from tests.registries import running_registry
-from tests.servers import ROOT, fresh_store
+from tests.servers import ROOT, fresh_store, mongo_server
 from tests.waiting import until
 
 
@@ -294,3 +295,41 @@ async def test_kill_during_a_push_leaves_no_corrupt_blob_and_the_push_goes_on(mo
 
 def is_whole(file):
     return hashlib.sha256(file.read_bytes()).hexdigest() == file.name
+
+
+async def test_the_last_request_may_be_repeated(http, client):
+    where = await begin(http)
+    async with http.patch(where, data=b"12345") as response:
+        assert response.status == 202
+    for _ in range(2):
+        async with http.put(f"{where}?digest={digest_of(b'12345')}") as response:
+            assert response.status == 201
+    async with http.put(f"{where}?digest={digest_of(b'other')}") as response:
+        assert response.status == 404
+
+
+async def test_a_push_waits_out_an_outage_of_the_database(tmp_path):
+    mongod = mongo_server(tmp_path / "mongod")
+    await mongod.start()
+    store = MongoStore(mongod.url, "outage", timeout=1.0)
+    content = os.urandom(3_000_000)
+    try:
+        async with (
+            running_registry(store, tmp_path / "registry") as registry,
+            aiohttp.ClientSession(registry.address) as http,
+        ):
+            where = await begin(http)
+            async with http.patch(where, data=pieces(content)) as response:
+                assert response.status == 202
+            mongod.kill()
+            async with http.put(f"{where}?digest={digest_of(content)}") as response:
+                assert response.status == 503
+                assert response.headers["Retry-After"]
+            await mongod.start()
+            async with http.put(f"{where}?digest={digest_of(content)}") as response:
+                assert response.status == 201
+            async with http.get(f"/v2/a/blobs/{digest_of(content)}") as response:
+                assert await response.read() == content
+    finally:
+        mongod.kill()
+        await store.stop()

@@ -51,6 +51,7 @@ class Upload:
         self.offset = self.data.stat().st_size
         self.lock = asyncio.Lock()
         self.writer: object = None
+        self.finished = ""
         self._hash = hashlib.sha256()
         self._hashed = 0
 
@@ -135,7 +136,7 @@ class Uploads:
         """
         me = object()
         async with upload.lock:
-            if begins is not None and begins != upload.offset:
+            if upload.finished or begins not in (None, upload.offset):
                 raise OutOfOrder
             upload.writer = me
         buffer = bytearray()
@@ -150,21 +151,22 @@ class Uploads:
                 await self._write(upload, me, bytes(buffer))
 
     async def finish(self, upload: Upload, digest: str) -> int:
-        """Make the upload the blob ``digest``; its size. WrongDigest drops the upload."""
+        """Make the upload the blob ``digest``; its size. WrongDigest drops the upload.
+
+        May be repeated until the upload is dropped: what follows may fail and be tried again.
+        """
         async with upload.lock:
             upload.writer = None
-            if upload.folder.name not in self._known:
+            if upload.id not in self._known:
                 raise UnknownUpload
-            if await asyncio.to_thread(upload.digest) != digest:
-                await self._drop(upload)
+            if upload.finished not in ("", digest):
                 raise WrongDigest
-            if await self._blobs.size(digest) is None:
-                await self._blobs.adopt(upload.data, digest)
-            await self._drop(upload)
+            if not upload.finished:
+                await self._verify(upload, digest)
         return upload.offset
 
-    async def cancel(self, upload: Upload) -> None:
-        """Drop the upload."""
+    async def drop(self, upload: Upload) -> None:
+        """The upload is no longer needed, or not wanted."""
         async with upload.lock:
             upload.writer = None
             await self._drop(upload)
@@ -175,6 +177,14 @@ class Uploads:
         for folder in await asyncio.to_thread(_stale, self._root, oldest):
             self._known.pop(folder.name, None)
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+    async def _verify(self, upload: Upload, digest: str) -> None:
+        if await asyncio.to_thread(upload.digest) != digest:
+            await self._drop(upload)
+            raise WrongDigest
+        if await self._blobs.size(digest) is None:
+            await self._blobs.adopt(upload.data, digest)
+        upload.finished = digest
 
     async def _write(self, upload: Upload, me: object, piece: bytes) -> None:
         async with upload.lock:

@@ -15,7 +15,7 @@ from yarl import URL
 from contracts.artifacts import DIGEST_PATTERN, INDEX_TYPE, MANIFEST_TYPE, digest_of
 from corral.registry.errors import Corrupt, refusal
 from corral.registry.retry import Patience
-from corral.registry.upload import Sender
+from corral.registry.upload import Sender, UploadLost
 
 Chunk = Callable[[int], None]
 """Told how many more bytes were moved."""
@@ -130,12 +130,19 @@ class RegistryClient:
         self, repository: str, digest: str, content: Path | bytes, moved: Chunk | None = None
     ) -> bool:
         """Have the blob in the repository, resumed after cuts; False when it was there."""
-        if await self.has_blob(repository, digest):
-            return False
         uploads = self.url(repository, "blobs", "uploads/")
-        sender = Sender(self.session, uploads, self._chunk, Patience(self._tries), moved or _ignore)
-        await sender.send(digest, content)
-        return True
+        patience = Patience(self._tries)
+        sent = False
+        while not await self.has_blob(repository, digest):
+            sender = Sender(self.session, uploads, self._chunk, patience, moved or _ignore)
+            try:
+                await sender.send(digest, content)
+            except UploadLost as error:
+                await patience.after(error, passing=True)
+            else:
+                return True
+            sent = True
+        return sent
 
     async def push_manifest(self, repository: str, reference: str, content: bytes) -> str:
         """Put a manifest under a reference; its digest."""

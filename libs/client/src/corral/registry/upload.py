@@ -17,8 +17,12 @@ _ELSEWHERE = frozenset({409, 416})
 """The registry is at another offset than we believed."""
 
 
+class UploadLost(RegistryError):
+    """The registry does not know the upload (any more)."""
+
+
 class Sender:
-    """Uploads one blob, ``chunk`` bytes a request, until it is there or patience ends."""
+    """One upload of one blob, ``chunk`` bytes a request, until it is there or patience ends."""
 
     def __init__(
         self,
@@ -38,7 +42,7 @@ class Sender:
         self._furthest = 0
 
     async def send(self, digest: str, content: Path | bytes) -> None:
-        """Upload ``content``, whose digest is ``digest``."""
+        """Upload ``content``, whose digest is ``digest``; UploadLost when it must begin anew."""
         size = (
             len(content) if isinstance(content, bytes) else await asyncio.to_thread(_size, content)
         )
@@ -80,24 +84,25 @@ class Sender:
             await _expect(response, 201)
 
     async def _recover(self, error: Exception) -> None:
-        """Wait, then find out how far the upload is; begin anew when it is lost."""
-        status = error.status if isinstance(error, RegistryError) else 0
-        lost = status == _NOT_FOUND and self._url is not None
-        await self._patience.after(error, passing=lost or status in _ELSEWHERE)
+        """Wait, then find out how far the upload is."""
+        status = self._status(error)
+        await self._patience.after(error, passing=status in _ELSEWHERE)
         if self._url is None:
-            return
-        if lost:
-            self._url = None
             return
         try:
             async with self._session.get(self._url) as response:
-                if response.status == _NOT_FOUND:
-                    self._url = None
-                    return
                 await _expect(response, 204)
                 self._heard(response)
         except Exception as again:
+            self._status(again)
             await self._patience.after(again)
+
+    def _status(self, error: Exception) -> int:
+        """The status the registry refused with, else 0; UploadLost when it knows no upload."""
+        status = error.status if isinstance(error, RegistryError) else 0
+        if status == _NOT_FOUND and self._url is not None:
+            raise UploadLost(str(error), status=status) from error
+        return status
 
     def _heard(self, response: aiohttp.ClientResponse) -> URL:
         """Take place and progress from an answer of the registry."""

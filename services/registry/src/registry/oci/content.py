@@ -15,6 +15,9 @@ from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 
 _PIECE = 1 << 20
+_STALLED_SECONDS = 60.0
+"""A client that takes nothing for so long is cut off."""
+
 _IMMUTABLE = "public, max-age=31536000, immutable"
 _log = structlog.get_logger()
 
@@ -57,7 +60,8 @@ class Content(web.StreamResponse):
             self.set_status(304)
             return 0, 0
         unchanged = request.headers.get("If-Range", f'"{self._digest}"') == f'"{self._digest}"'
-        wanted = request.headers.get("Range", "") if unchanged else ""
+        ranged = unchanged and request.method == "GET"
+        wanted = request.headers.get("Range", "") if ranged else ""
         try:
             chosen = byte_range(wanted, size)
         except ValueError:
@@ -156,7 +160,8 @@ async def _writable(descriptor: int) -> None:
 
     loop.add_writer(descriptor, wake)
     try:
-        await ready
+        async with asyncio.timeout(_STALLED_SECONDS):
+            await ready
     finally:
         with contextlib.suppress(ValueError):
             loop.remove_writer(descriptor)

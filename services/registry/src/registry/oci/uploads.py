@@ -10,7 +10,7 @@ from contracts.artifacts import DIGEST_PATTERN, REPOSITORY_PATTERN
 from registry.oci.errors import OciError
 from registry.oci.names import checked_digest, repository_of
 from registry.store import RegistryStore
-from registry.uploads import OutOfOrder, Upload, Uploads
+from registry.uploads import OutOfOrder, UnknownUpload, Upload, Uploads
 
 _RANGE = re.compile(r"(?:bytes )?(\d+)-(\d+)(?:/.*)?")
 
@@ -65,15 +65,21 @@ class UploadRoutes:
 
     async def finish(self, request: web.Request) -> web.Response:
         """The last piece, perhaps empty, and the digest of the whole."""
+        repository = repository_of(request)
         digest = checked_digest(request.query.get("digest", ""))
-        upload = await self._upload(request)
+        try:
+            upload = await self._upload(request)
+        except UnknownUpload:
+            if await self._store.link(repository, digest) is None:
+                raise
+            return _created(repository, digest)  # a repeat: the first answer was lost
         if request.can_read_body:
             await self._append(request, upload)
-        return await self._finish(upload.repository, upload, digest)
+        return await self._finish(repository, upload, digest)
 
     async def cancel(self, request: web.Request) -> web.Response:
         """Drop the upload."""
-        await self._uploads.cancel(await self._upload(request))
+        await self._uploads.drop(await self._upload(request))
         return web.Response(status=204)
 
     async def _upload(self, request: web.Request) -> Upload:
@@ -90,6 +96,7 @@ class UploadRoutes:
     async def _finish(self, repository: str, upload: Upload, digest: str) -> web.Response:
         size = await self._uploads.finish(upload, digest)
         await self._store.add_link(repository, digest, size, self._clock.now())
+        await self._uploads.drop(upload)
         return _created(repository, digest)
 
     async def _mount(self, request: web.Request, repository: str) -> web.Response | None:
