@@ -1,18 +1,19 @@
 """One HTTP POST, and what came of it."""
 
+import asyncio
+import base64
+import ssl
 from collections.abc import Mapping
+from functools import lru_cache
 
-import aiohttp
 import msgspec
 from yarl import URL
 
 from chassis.clock import Clock
+from event_pusher.connection import Answer, Broken, Connection
 from event_pusher.domain.schedule import wish_of
 
-_HEADERS = {"Content-Type": "application/json", "User-Agent": "corral-event-pusher"}
-_ENOUGH = 1 << 16
-"""A connection whose answer is longer than this is closed instead of reused."""
-
+_USER_AGENT = "corral-event-pusher"
 _SUCCESS = range(200, 300)
 
 
@@ -29,53 +30,101 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         return self.status in _SUCCESS
 
 
+class Target(msgspec.Struct, frozen=True):
+    """A URL as requests need it; ``head`` is the part that all requests to it begin with."""
+
+    host: str
+    port: int
+    tls: bool
+    head: bytes
+
+    @property
+    def origin(self) -> tuple[str, int, bool]:
+        """What connections are shared by."""
+        return self.host, self.port, self.tls
+
+
 class Sender:
-    """Posts over kept-alive connections; ``timeout`` in seconds, from connect to last byte."""
+    """Posts over kept-alive connections; ``timeout`` in seconds, from connect to last byte.
+
+    Callers bound the requests in flight, and by that the connections.
+    """
 
     def __init__(self, timeout: float, clock: Clock) -> None:
-        self._timeout = aiohttp.ClientTimeout(total=timeout)
+        self._timeout = timeout
         self._clock = clock
-        self._session: aiohttp.ClientSession | None = None
+        self._tls: ssl.SSLContext | None = None
+        self._idle: dict[tuple[str, int, bool], list[Connection]] = {}
 
     async def start(self) -> None:
-        """Open the connection pool; callers bound the requests in flight, not the pool."""
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=self._timeout,
-            headers=_HEADERS,
-            skip_auto_headers=("Accept", "Accept-Encoding"),
-            auto_decompress=False,
-        )
+        """See Part; connections are made when they are needed."""
 
     async def stop(self) -> None:
-        """Close every connection."""
-        if self._session is not None:
-            await self._session.close()
+        """Close every connection that is not in use."""
+        for connections in self._idle.values():
+            for connection in connections:
+                connection.close()
+        self._idle.clear()
 
     async def send(
         self, url: URL, body: bytes, headers: Mapping[str, str] | None = None
     ) -> Outcome:
         """Post ``body``; never raises for what a receiver or the network may do."""
-        assert self._session is not None
-        status = 0
+        target = target_of(url)
+        more = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
+        length = f"{more}Content-Length: {len(body)}\r\n\r\n".encode()
         try:
-            async with self._session.post(
-                url, data=body, headers=headers, allow_redirects=False
-            ) as response:
-                status = response.status
-                wish = wish_of(response.headers.get("Retry-After"), self._clock.now())
-                await _drain(response)
-                return Outcome(status=status, wish=wish)
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            return Outcome(status=status, error=f"{type(error).__name__}: {error}"[:200])
+            async with asyncio.timeout(self._timeout):
+                answer = await self._post(target, target.head + length + body)
+        except (OSError, TimeoutError) as error:
+            return Outcome(error=f"{type(error).__name__}: {error}"[:200])
+        if not answer.retry_after:
+            return Outcome(status=answer.status)
+        return Outcome(status=answer.status, wish=wish_of(answer.retry_after, self._clock.now()))
+
+    async def _post(self, target: Target, request: bytes) -> Answer:
+        """Over an idle connection; over a new one when that was closed in the meantime."""
+        idle = self._idle.setdefault(target.origin, [])
+        while idle:
+            connection = idle.pop()
+            if connection.usable:
+                try:
+                    return await self._over(connection, target, request)
+                except Broken:
+                    if not connection.untouched:
+                        raise
+        return await self._over(await self._connect(target), target, request)
+
+    async def _over(self, connection: Connection, target: Target, request: bytes) -> Answer:
+        try:
+            answer = await connection.post(request)
+        except BaseException:
+            connection.close()
+            raise
+        if connection.usable:
+            self._idle.setdefault(target.origin, []).append(connection)
+        return answer
+
+    async def _connect(self, target: Target) -> Connection:
+        if target.tls and self._tls is None:
+            self._tls = ssl.create_default_context()
+        _, connection = await asyncio.get_running_loop().create_connection(
+            Connection, target.host, target.port, ssl=self._tls if target.tls else None
+        )
+        return connection
 
 
-async def _drain(response: aiohttp.ClientResponse) -> None:
-    """Read the answer so that its connection can be used again; nobody looks at it."""
-    size = 0
-    async for chunk in response.content.iter_any():
-        size += len(chunk)
-        if size > _ENOUGH:
-            response.close()
-            return
+@lru_cache(maxsize=1024)
+def target_of(url: URL) -> Target:
+    """What a URL means for its requests; credentials in it become Basic authentication."""
+    lines = [
+        f"POST {url.raw_path_qs} HTTP/1.1",
+        f"Host: {url.host_port_subcomponent}",
+        f"User-Agent: {_USER_AGENT}",
+        "Content-Type: application/json",
+    ]
+    if url.user is not None:
+        credentials = base64.b64encode(f"{url.user}:{url.password or ''}".encode()).decode()
+        lines.append(f"Authorization: Basic {credentials}")
+    head = "".join(f"{line}\r\n" for line in lines).encode()
+    return Target(url.raw_host or "", url.port or 0, url.scheme == "https", head)
