@@ -63,6 +63,10 @@ class AgentWorld:
         self.delays = Delays()
         self.faults: tuple[Fault, ...] = ()
         self.hardware = SimulatedHardware()
+        self.free()
+
+    def free(self) -> None:
+        """Let the next agent get as far as it likes."""
         self.wrap: Callable[[VmDriver], VmDriver] = lambda driver: driver
         self.trap: Callable[[Journal], None] = lambda journal: None
 

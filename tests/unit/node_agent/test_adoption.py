@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from contracts.nodes import NodeHello
-from contracts.vms import VmFailed, VmGone, VmPhase, VmRestarted, VmStarted
+from contracts.vms import Overrides, VmFailed, VmGone, VmPhase, VmRestarted, VmStarted
 from node_agent.drivers.port import VmDriver, VmSpec
 from node_agent.journal import Journal
 from tests.agent_world import CLOUD, AgentWorld, a_template
@@ -63,7 +63,7 @@ async def killed_at(world: AgentWorld, trap: Trap, *orders: Any) -> None:
     await world.order(*orders)
     await asyncio.wait_for(trap.sprung.wait(), 10)
     await world.kill()
-    world.wrap, world.trap = (lambda driver: driver), (lambda journal: None)
+    world.free()
     await world.start()
 
 
@@ -121,7 +121,7 @@ async def test_a_killed_agent_whose_start_is_too_late_by_now_fails_it(world: Age
     await asyncio.wait_for(trap.sprung.wait(), 10)
     await world.kill()
     await world.clock.advance(30)
-    world.wrap = lambda driver: driver
+    world.free()
     await world.start()
     failed = await world.heard(VmFailed)
     assert not failed.final
@@ -138,7 +138,7 @@ async def test_a_vm_that_was_booted_and_stopped_meanwhile_is_not_booted_again(wo
     name = world.vm().record.vm_name
     await world.kill()
     world.driver.power_off(name)
-    world.wrap = lambda driver: driver
+    world.free()
     await world.start()
     failed = await world.heard(VmFailed)
     assert failed.message == 'Unexpected VM state: "stopped"'
@@ -189,7 +189,7 @@ async def test_an_unconfirmed_start_past_its_validity_is_undone_by_the_next_agen
     await asyncio.wait_for(trap.sprung.wait(), 10)
     await world.kill()
     await world.clock.advance(30)
-    world.trap = lambda journal: None
+    world.free()
     await world.start()
     failed = await world.heard(VmFailed)
     assert failed.message == "the start was not confirmed in time"
@@ -225,13 +225,17 @@ async def test_a_restart_is_not_done_twice_by_the_next_agent(world: AgentWorld, 
 
 async def test_a_failure_is_remembered_across_a_kill(world: AgentWorld):
     await world.start()
-    await world.order(world.run_vm(template=a_template(suspended=True), overrides=_wish()))
+    await world.order(
+        world.run_vm(template=a_template(suspended=True), overrides=Overrides(vcpu=4))
+    )
     await world.heard(VmFailed)
     await until(lambda: world.vm().record.confirmed)
     await written(world)
     await world.kill()
     await world.start()
-    await world.order(world.run_vm(template=a_template(suspended=True), overrides=_wish()))
+    await world.order(
+        world.run_vm(template=a_template(suspended=True), overrides=Overrides(vcpu=4))
+    )
     assert (await world.heard(VmFailed, 2)).message == "vcpu: the template is suspended"
     assert not world.history()
 
@@ -272,9 +276,3 @@ async def test_an_orderly_end_leaves_vms_running_and_nothing_to_repair(world: Ag
     assert [vm.info.status for vm in await world.driver.list_vms()] == ["running"]
     assert started_once(world)
     assert len(world.said(VmStarted)) == 1
-
-
-def _wish() -> Any:
-    from contracts.vms import Overrides
-
-    return Overrides(vcpu=4)

@@ -1,5 +1,7 @@
 """From RunVm to VmStarted or VmFailed."""
 
+import itertools
+
 import pytest
 
 from contracts.vms import (
@@ -143,8 +145,7 @@ async def test_a_pull_is_told_about_once_a_second_and_then_preparing(world: Agen
     assert shares == sorted(shares)
     assert shares[0] == 0.0
     gaps = [
-        (after.at - before.at).total_seconds()
-        for before, after in zip(told[:-2], told[1:-1], strict=True)
+        (after.at - before.at).total_seconds() for before, after in itertools.pairwise(told[:-1])
     ]
     assert min(gaps) >= 1
 

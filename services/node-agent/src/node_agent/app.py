@@ -1,6 +1,7 @@
 """The wiring of the agent."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 from chassis.bus.dispatch import Dispatcher
 from chassis.bus.port import Bus
@@ -128,6 +129,7 @@ def _drivers(settings: AgentSettings, clock: Clock, address: str) -> DriverFacto
                 folder=settings.folder,
                 address=address,
                 start_timeout=settings.start_timeout,
+                state_dir=Path(settings.sim_state) if settings.sim_state else None,
                 delays=settings.delays,
                 faults=settings.faults,
                 hardware=settings.hardware,

@@ -25,7 +25,8 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
 
     ``nodes`` above 1 is for the simulated driver. ``reserve_space`` like ``45GB``, "" for a fifth
     of the disk. ``groups`` are names, separated by commas. Durations in seconds.
-    ``sim_faults``: ``verb:nth:kind`` or ``verb:*nth:kind`` (every nth), separated by commas.
+    ``sim_state``: folder of the simulated VMs (default: in ``data``); a memory file system makes
+    thousands of them cheap. ``sim_faults``: ``verb:nth:kind`` or ``verb:*nth:kind`` (every nth), separated by commas.
     """
 
     ALIASES: ClassVar[Mapping[str, str]] = {"ANKA_AGENT_SOCKET": "agent_socket"}
@@ -60,6 +61,7 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
     sim_stop: float = 0.0
     sim_lifetime: float = 0.0
     sim_faults: str = ""
+    sim_state: str = ""
     sim_arch: str = "amd64"
     sim_cpu_count: int = 16
     sim_ram_gb: int = 64

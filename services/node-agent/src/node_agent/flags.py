@@ -72,6 +72,8 @@ class JoinFlags:
     """Simulated: how long stop and delete take"""
     sim_lifetime: str | None = None
     """Simulated: guests shut themselves down after this"""
+    sim_state: str | None = None
+    """Simulated: folder of the VMs (default: in the data directory)"""
     sim_faults: str | None = None
     """Simulated: verb:nth:kind, separated by commas; *nth for every nth"""
 

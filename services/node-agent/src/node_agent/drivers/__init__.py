@@ -15,6 +15,7 @@ from node_agent.drivers.simulated_host import Delays, Fault
 class DriverOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What a driver may want to know of its host. Without ``folder`` nothing is kept.
 
+    ``state_dir``: where simulated VMs are instead.
     ``address``: where clients reach the host. ``start_timeout`` in seconds.
     """
 
@@ -23,16 +24,18 @@ class DriverOptions(msgspec.Struct, frozen=True, kw_only=True):
     folder: Path | None = None
     address: str = "127.0.0.1"
     start_timeout: float = 90.0
+    state_dir: Path | None = None
     delays: Delays = Delays()
     faults: tuple[Fault, ...] = ()
     hardware: SimulatedHardware = SimulatedHardware()
 
 
 def _simulated(options: DriverOptions) -> VmDriver:
+    default = options.folder / "simulated" if options.folder else None
     return SimulatedDriver(
         options.node_id,
         options.clock,
-        state_dir=options.folder / "simulated" if options.folder else None,
+        state_dir=options.state_dir or default,
         delays=options.delays,
         faults=options.faults,
         hardware=options.hardware,
