@@ -1,7 +1,11 @@
 import asyncio
+import json
+
+import pytest
 
 from contracts.instances import InstanceDocument
 from tests.integration.gateway.cloud import TEMPLATE, Api, Cloud
+from tests.integration.gateway.raw_http import Raw
 
 
 async def _post(api: Api, key: str = "job-81", **fields):
@@ -41,10 +45,14 @@ async def test_a_refused_request_keeps_no_key(api: Api):
     assert len((await _post(api)).body) == 1
 
 
-async def test_an_unusable_key_is_named(api: Api):
-    answer = await _post(api, key="x" * 256)
-    assert answer.code == 400
-    assert answer.json["message"].startswith("Idempotency-Key: ")
+@pytest.mark.parametrize("key", ["x" * 256, "\xff\xfe"])
+async def test_an_unusable_key_is_named(api: Api, key):
+    raw = await Raw.open(api)
+    request = f"POST /api/v1/vm HTTP/1.1\nHost: x\nIdempotency-Key: {key}"
+    head, body = await raw.ask(request, b'{"vmid":"%s"}' % TEMPLATE.encode(), "latin-1")
+    await raw.close()
+    assert head.startswith("http/1.1 400")
+    assert json.loads(body)["message"].startswith("Idempotency-Key: ")
 
 
 async def test_many_starts_at_once_are_all_there(api: Api, cloud: Cloud):

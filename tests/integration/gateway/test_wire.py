@@ -1,5 +1,6 @@
 """What real clients rely on, rule by rule."""
 
+import gzip
 import json
 from datetime import datetime
 
@@ -212,6 +213,19 @@ async def test_a_body_too_large_is_413_and_says_so(cloud: Cloud):
     assert (answer.code, answer.json["status"]) == (413, "FAIL")
     assert "2000" in answer.json["message"]
     assert len(await api.start()) == 1
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+async def test_a_garbled_compressed_body_is_400(api: Api, encoding):
+    headers = {"Content-Encoding": encoding}
+    answer = await api("POST", "/api/v1/vm", b"\xffnot compressed", headers=headers)
+    assert (answer.code, answer.json["status"]) == (400, "FAIL")
+
+
+async def test_a_short_body_that_expands_is_still_too_large(api: Api):
+    body = gzip.compress(b" " * 10_000_000)
+    answer = await api("POST", "/api/v1/vm", body, headers={"Content-Encoding": "gzip"})
+    assert (answer.code, answer.json["status"]) == (413, "FAIL")
 
 
 async def test_the_probes_are_plain_and_open(api: Api):

@@ -1,5 +1,6 @@
 """The gateway's questions to the registry, over its documented API."""
 
+import asyncio
 from typing import Any
 
 import aiohttp
@@ -35,15 +36,20 @@ class Registry:
         self._url = url
         self._timeout = aiohttp.ClientTimeout(total=timeout)
         self._session: aiohttp.ClientSession | None = None
+        self._first_poll: asyncio.Task[None] | None = None
         self.running = False
         self.disk: Disk | None = None
 
     async def start(self) -> None:
         """See Part."""
         self._session = aiohttp.ClientSession(timeout=self._timeout)
+        self._first_poll = asyncio.create_task(self.poll(), name="registry:first-poll")
 
     async def stop(self) -> None:
         """See Part."""
+        if self._first_poll is not None:
+            self._first_poll.cancel()
+            await asyncio.gather(self._first_poll, return_exceptions=True)
         if self._session is not None:
             await self._session.close()
 

@@ -18,7 +18,11 @@ _log = structlog.get_logger()
 REQUESTS = Counter("corral_http_requests_total", "HTTP requests.", ["path", "verb", "code"])
 SECONDS = Histogram("corral_http_request_seconds", "Time to answer.", ["path", "verb"])
 
-_HEADERS = {"Content-Type": "application/json", "Cache-Control": "no-store"}
+_HEADERS = {
+    "Content-Type": "application/json",
+    "Cache-Control": "no-store",
+    "Server": "corral",
+}
 
 
 class Call:
@@ -105,21 +109,39 @@ class Dispatch:
         return _answer(code, body)
 
 
+_FAILURES: tuple[tuple[tuple[type[Exception], ...], int, str | None], ...] = (
+    ((BadField,), 400, None),
+    ((Refused, NotFound, Conflict), 200, None),
+    ((Unavailable,), 503, "temporarily unavailable, try again later"),
+    ((web.HTTPRequestEntityTooLarge,), 413, None),
+    (
+        (web.RequestPayloadError, ConnectionError),
+        400,
+        "body: expected as many readable bytes as announced",
+    ),
+)
+"""What a route may raise: the HTTP status, and the message where the error's own is not told."""
+
+
 async def _call(route: Route, call: Call) -> tuple[int, bytes]:
     try:
         return 200, await route(call)
-    except BadField as error:
-        return 400, envelope.fail(str(error))
-    except (Refused, NotFound, Conflict) as error:
-        return 200, envelope.fail(str(error))
-    except Unavailable as error:
-        _log.warning("request.unavailable", error=str(error))
-        return 503, envelope.fail("temporarily unavailable, try again later")
-    except web.HTTPRequestEntityTooLarge as error:
-        return 413, envelope.fail(str(error.text))
-    except Exception:
-        _log.exception("request.failed")
-        return 500, envelope.fail(f"internal error, see the logs for request {call.request_id}")
+    except Exception as error:
+        return _failure(error, call)
+
+
+def _failure(error: Exception, call: Call) -> tuple[int, bytes]:
+    for kinds, code, message in _FAILURES:
+        if isinstance(error, kinds):
+            if message is not None:
+                _log.warning("request.not_answered", code=code, error=repr(error))
+            return code, envelope.fail(message or _text(error))
+    _log.error("request.failed", exc_info=error)
+    return 500, envelope.fail(f"internal error, see the logs for request {call.request_id}")
+
+
+def _text(error: Exception) -> str:
+    return (error.text or "") if isinstance(error, web.HTTPException) else str(error)
 
 
 def _answer(code: int, body: bytes) -> web.Response:

@@ -62,8 +62,8 @@ class InstanceRoutes:
         if key is None:
             ids = await self._starts.accept(request, call.actor, call.request_id)
         else:
-            if not 0 < len(key) <= _MAX_KEY:
-                raise BadField(_KEY_HEADER, f"1 to {_MAX_KEY} characters")
+            if not (0 < len(key) <= _MAX_KEY and key.isprintable()):
+                raise BadField(_KEY_HEADER, f"1 to {_MAX_KEY} printable characters")
             sha256 = hashlib.sha256(await call.raw()).hexdigest()
             ids = await self._starts.accept_once(request, call.actor, call.request_id, key, sha256)
         return envelope.ok(msgspec.json.encode(ids))
