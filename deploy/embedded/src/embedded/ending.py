@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import structlog
@@ -68,12 +69,16 @@ async def _terminate_all(address: str, say: Say) -> None:
 
 
 async def _live(cloud: Cloud) -> set[str]:
+    """Instances that may have a VM, now or later."""
     listed = await cloud.get("/api/v1/vm")
-    return {
-        entry["instance_id"]
-        for entry in listed
-        if entry["vm"]["instance_state"] != InstanceState.TERMINATED
-    }
+    return {entry["instance_id"] for entry in listed if not _is_over(entry["vm"])}
+
+
+def _is_over(vm: dict[str, Any]) -> bool:
+    """What ends without ever having had a node shows Terminating until it is forgotten."""
+    state = vm["instance_state"]
+    unplaced = state == InstanceState.TERMINATING and not vm.get("node_id")
+    return unplaced or state == InstanceState.TERMINATED
 
 
 async def _terminate_quietly(settings: EmbeddedSettings, say: Say) -> None:
