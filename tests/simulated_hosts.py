@@ -1,0 +1,48 @@
+"""What simulated hosts really have and had: the oracle of tests that kill agents."""
+
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import msgspec
+
+from node_agent.drivers.simulated_host import HistoryLine, SimulatedVm, read_history
+
+_GONE = frozenset({"delete", "lose"})
+
+
+def hosts(data: Path) -> list[Path]:
+    """The folders of the simulated nodes of one agent, given its data directory."""
+    root = data / "simulated"
+    return [entry for entry in sorted(root.iterdir()) if entry.is_dir()] if root.exists() else []
+
+
+def live_vms(*agents: Path) -> Counter[str]:
+    """Instance id to how many VMs hosts have of it now, from their files."""
+    found: Counter[str] = Counter()
+    for data in agents:
+        for host in hosts(data):
+            for file in host.glob("*.json"):
+                vm = msgspec.json.decode(file.read_bytes(), type=SimulatedVm)
+                found[vm.instance_id] += 1
+    return found
+
+
+def history(*agents: Path) -> list[HistoryLine]:
+    """Everything that was done to VMs, on all hosts together, oldest first."""
+    lines = [line for data in agents for host in hosts(data) for line in read_history(host)]
+    return sorted(lines, key=lambda line: line.at)
+
+
+def doubles(*agents: Path) -> dict[str, set[str]]:
+    """Instances of which two VMs existed at one time, with the VMs' names."""
+    existing: defaultdict[str, set[str]] = defaultdict(set)
+    found: dict[str, set[str]] = {}
+    for line in history(*agents):
+        vms = existing[line.instance_id]
+        if line.verb in _GONE:
+            vms.discard(line.name)
+        elif line.verb == "clone":
+            vms.add(line.name)
+        if len(vms) > 1:
+            found.setdefault(line.instance_id, set()).update(vms)
+    return found
