@@ -29,6 +29,15 @@ def opened(path: Path | None, clock: ManualClock) -> Journal:
     return journal
 
 
+def lines(path: Path) -> int:
+    return path.read_bytes().count(b"\n")
+
+
+def append(path: Path, data: bytes) -> None:
+    with path.open("ab") as file:
+        file.write(data)
+
+
 async def test_the_newest_record_of_an_instance_is_read_again(path: Path, clock: ManualClock):
     journal = opened(path, clock)
     await journal.record(a_record(1))
@@ -66,8 +75,7 @@ async def test_a_torn_last_line_is_dropped(path: Path, clock: ManualClock):
     journal = opened(path, clock)
     await journal.record(a_record(1))
     journal.abandon()
-    with path.open("ab") as file:
-        file.write(b'{"node_id":"n","inst')
+    append(path, b'{"node_id":"n","inst')
     again = opened(path, clock)
     assert [r.instance_id for r in again.of_node("n")] == ["i-1"]
     await again.record(a_record(2))
@@ -76,7 +84,7 @@ async def test_a_torn_last_line_is_dropped(path: Path, clock: ManualClock):
 
 
 async def test_a_damaged_line_in_the_middle_is_an_error(path: Path, clock: ManualClock):
-    path.write_bytes(b'{"broken\n{"node_id":"n","instance_id":"i","attempt":1}\n')
+    append(path, b'{"broken\n{"node_id":"n","instance_id":"i","attempt":1}\n')
     with pytest.raises(BadJournal, match="line 1"):
         opened(path, clock)
 
@@ -90,7 +98,7 @@ async def test_what_is_over_is_dropped_when_the_file_is_read(path: Path, clock: 
     await clock.advance(600)
     again = opened(path, clock)
     assert [r.instance_id for r in again.of_node("n")] == ["i-2"]
-    assert path.read_bytes().count(b"\n") == 1
+    assert lines(path) == 1
     again.abandon()
 
 
@@ -99,7 +107,7 @@ async def test_a_large_file_is_rewritten_while_it_is_used(path: Path, clock: Man
     for number in range(300):
         journal.put(a_record(0, epoch=number))
         await asyncio.gather(*(journal.record(a_record(n, epoch=number)) for n in range(1, 20)))
-    assert path.read_bytes().count(b"\n") < 4200
+    assert lines(path) < 4200
     await journal.close()
     again = opened(path, clock)
     assert {r.epoch for r in again.of_node("n")} == {299}
@@ -127,7 +135,7 @@ async def test_while_the_disk_refuses_writers_wait_and_nothing_is_lost(
     await clock.advance(1)
     await asyncio.wait_for(waiting, 5)
     await journal.close()
-    assert path.read_bytes().count(b"\n") == 1
+    assert lines(path) == 1
 
 
 async def test_without_a_path_nothing_is_written_and_nobody_waits(clock: ManualClock):
@@ -137,7 +145,6 @@ async def test_without_a_path_nothing_is_written_and_nobody_waits(clock: ManualC
     await journal.close()
 
 
-async def test_the_journal_is_for_its_user_alone(path: Path, clock: ManualClock):
-    journal = opened(path, clock)
+def test_the_journal_is_for_its_user_alone(path: Path, clock: ManualClock):
+    opened(path, clock).abandon()
     assert path.stat().st_mode & 0o077 == 0
-    await journal.close()

@@ -259,3 +259,20 @@ async def test_a_batch_for_many_instances_is_journalled_with_few_fsyncs(
     await world.order(*(world.run_vm(f"i-{number}") for number in range(100)))
     await world.heard(VmStarted, 100)
     assert len(calls) < 20
+
+
+async def test_a_stop_and_a_newer_start_together_are_both_answered(world: AgentWorld):
+    await world.start()
+    await world.started()
+    await world.order(world.stop_vm(), world.run_vm(attempt=2))
+    assert (await world.heard(VmGone)).attempt == 1
+    assert (await world.heard(VmStarted, 2)).attempt == 2
+    assert [vm.attempt for vm in await world.driver.list_vms()] == [2]
+
+
+async def test_a_start_and_its_stop_together_leave_nothing(world: AgentWorld):
+    await world.start()
+    await world.order(world.run_vm(), world.stop_vm(), world.stop_vm())
+    await world.heard(VmGone)
+    assert await world.driver.list_vms() == []
+    assert world.said(VmStarted) == []

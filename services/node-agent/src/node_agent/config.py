@@ -26,7 +26,8 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
     ``nodes`` above 1 is for the simulated driver. ``reserve_space`` like ``45GB``, "" for a fifth
     of the disk. ``groups`` are names, separated by commas. Durations in seconds.
     ``sim_state``: folder of the simulated VMs (default: in ``data``); a memory file system makes
-    thousands of them cheap. ``sim_faults``: ``verb:nth:kind`` or ``verb:*nth:kind`` (every nth), separated by commas.
+    thousands of them cheap. ``sim_faults``: ``verb:nth:kind`` or ``verb:*nth:kind`` (every nth),
+    separated by commas.
     """
 
     ALIASES: ClassVar[Mapping[str, str]] = {"ANKA_AGENT_SOCKET": "agent_socket"}

@@ -22,12 +22,10 @@ class Templates:
         self._pulls: dict[str, asyncio.Task[None]] = {}
         self._others: set[asyncio.Task[None]] = set()
 
-    def pull_template(self, order: PullTemplate) -> Callable[[], None] | None:
+    def pull_template(self, order: PullTemplate) -> Callable[[], None]:
         """Have a tag in the cache; a repeated order joins the pull under way."""
         if self._host.clock.now() > order.deadline:
             return lambda: self._report(order, 0.0, error="too late")
-        if order.request_id in self._pulls:
-            return None
         return lambda: self._begin(order)
 
     def delete_template(self, order: DeleteTemplate) -> Callable[[], None]:
@@ -60,6 +58,8 @@ class Templates:
             await asyncio.wait(tasks)
 
     def _begin(self, order: PullTemplate) -> None:
+        if order.request_id in self._pulls:
+            return
         task = asyncio.create_task(self._pull(order))
         self._pulls[order.request_id] = task
         task.add_done_callback(lambda _: self._pulls.pop(order.request_id, None))

@@ -103,9 +103,13 @@ class Vm:
     def tell_gone(self, attempt: int) -> None:
         """Say that nothing is left up to this attempt, as soon as that is true."""
         if self.record.leftovers:
-            self._owed_gone.append(attempt)
+            self.owe_gone(attempt)
         else:
             self._reports.gone(self.record, attempt)
+
+    def owe_gone(self, attempt: int) -> None:
+        """The VMs up to this attempt are being deleted by a newer start: say so when it is done."""
+        self._owed_gone.append(attempt)
 
     def settle_gone(self, attempt: int) -> None:
         """There is no VM: end what may still be said, and say that."""
@@ -278,11 +282,10 @@ class Vm:
         _log.info("vm.gone", instance=self.record.instance_id, node=self.record.node_id)
 
     async def _clear_leftovers(self) -> None:
-        if not self.record.leftovers:
-            return
-        for name in self.record.leftovers:
-            await self._delete(name, _UNTIL_DONE)
-        self.put(self.record.with_(leftovers=()))
+        if self.record.leftovers:
+            for name in self.record.leftovers:
+                await self._delete(name, _UNTIL_DONE)
+            self.put(self.record.with_(leftovers=()))
         owed, self._owed_gone = self._owed_gone, []
         for attempt in owed:
             self.tell_gone(attempt)

@@ -174,10 +174,13 @@ class Vms:
             taken=self._names,
         )
         self._names.add(name)
-        record = accepted(order, name, vm.record if vm else None)
+        before = vm.record if vm else None
+        record = accepted(order, name, before)
         if vm is None:
             vm = self._vms[order.instance_id] = Vm(self._host, record)
         vm.put(record)
+        if before is not None and before.phase is VmPhase.STOPPING:
+            vm.owe_gone(before.stopped)
         return vm.start
 
     def _repeat(self, order: RunVm, vm: Vm) -> Effect:
