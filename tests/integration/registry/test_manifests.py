@@ -121,6 +121,15 @@ async def test_any_other_artifact_is_stored_but_is_no_template(http, client):
         assert (await response.json())["body"] == []
 
 
+async def test_a_template_pushed_without_artifact_type_is_known_by_its_config(http, client):
+    config, layer = msgspec.json.encode(TemplateConfig(name="old")), qcow2()
+    for content in (config, layer):
+        await client.push_blob("a", digest_of(content), content)
+    manifest = Manifest(config=describe(CONFIG_TYPE, config), layers=(describe(DISK_TYPE, layer),))
+    await client.push_manifest("a", "v1", msgspec.json.encode(manifest))
+    assert await tags_of_only_template(http) == ["v1"]
+
+
 async def test_a_tag_that_stops_to_be_a_template_takes_its_version_with_it(http, client):
     await push(client, "a", "v1", [qcow2()])
     await client.push_blob("a", digest_of(b"{}"), b"{}")

@@ -1,6 +1,9 @@
 """The only wiring of the registry."""
 
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from aiohttp import web
 
@@ -16,6 +19,7 @@ from registry.config import Settings
 from registry.facade.envelope import facade_errors
 from registry.facade.templates import TemplateRoutes
 from registry.handlers import HANDLED, QUEUE, Handlers
+from registry.metrics import DISK_FREE, DISK_TOTAL
 from registry.oci.blobs import BlobRoutes
 from registry.oci.errors import VERSION_HEADER, oci_errors
 from registry.oci.manifests import ManifestRoutes
@@ -29,6 +33,15 @@ from registry.uploads import Uploads
 _OUTBOX_SECONDS = 3.0
 _PULLS_SECONDS = 2.0
 _EXPIRY_SECONDS = 600.0
+_DISK_SECONDS = 15.0
+
+
+class Routes(Protocol):
+    """Something that answers some paths."""
+
+    def add_to(self, app: web.Application) -> None:
+        """Add them."""
+        ...
 
 
 def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None) -> Service:
@@ -44,19 +57,14 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
     pulls = Pulls(templates, clock)
     handlers = Handlers(records, templates, outbox, clock)
 
-    async def database() -> str:
-        await store.now()
-        return ""
-
-    health = Health({"store": database})
-    app = web.Application(middlewares=[request_ids, facade_errors, oci_errors])
-    app.router.add_get("/v2/", _hello)
-    app.router.add_get("/v2", _hello)
-    UploadRoutes(records, uploads, clock).add_to(app)
-    BlobRoutes(records, blobs, clock).add_to(app)
-    ManifestRoutes(records, catalog, pulls).add_to(app)
-    TemplateRoutes(templates, catalog, blobs).add_to(app)
-    health.add_to(app)
+    health = Health({"store": partial(_answers, store)})
+    routes = (
+        UploadRoutes(records, uploads, clock),
+        BlobRoutes(records, blobs, clock),
+        ManifestRoutes(records, catalog, pulls),
+        TemplateRoutes(templates, catalog, blobs),
+        health,
+    )
     return Service(
         "registry",
         [
@@ -66,14 +74,35 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
             outbox,
             Loop("outbox", _OUTBOX_SECONDS, outbox.sweep, clock),
             Loop("uploads", _EXPIRY_SECONDS, uploads.expire, clock),
+            Loop("disk", _DISK_SECONDS, partial(_watch_disk, blobs), clock),
             pulls,
             Loop("pulls", _PULLS_SECONDS, pulls.flush, clock),
             Dispatcher(bus, [QUEUE], HANDLED, handlers.handle, clock, outbox.kick),
             metrics_server(health, settings.metrics_host, settings.metrics_port),
-            WebServer(app, settings.listen_host, settings.listen_port),
+            WebServer(_web(routes), settings.listen_host, settings.listen_port),
         ],
         health,
     )
+
+
+def _web(routes: Iterable[Routes]) -> web.Application:
+    app = web.Application(middlewares=[request_ids, facade_errors, oci_errors])
+    app.router.add_get("/v2/", _hello)
+    app.router.add_get("/v2", _hello)
+    for each in routes:
+        each.add_to(app)
+    return app
+
+
+async def _answers(store: Store) -> str:
+    await store.now()
+    return ""
+
+
+async def _watch_disk(blobs: Blobs) -> None:
+    disk = await blobs.disk()
+    DISK_FREE.set(disk.free)
+    DISK_TOTAL.set(disk.total)
 
 
 async def _hello(_request: web.Request) -> web.Response:

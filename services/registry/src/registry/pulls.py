@@ -5,6 +5,7 @@ from datetime import datetime
 
 from chassis.clock import Clock
 from contracts.artifacts import template_id_of
+from registry.metrics import PULLS
 from registry.templates import Templates
 
 
@@ -18,6 +19,7 @@ class Pulls:
 
     def note(self, repository: str, digest: str) -> None:
         """Somebody fetched this manifest in order to have its content."""
+        PULLS.inc()
         self._waiting[template_id_of(repository)][digest] = self._clock.now()
 
     async def flush(self) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from chassis.clock import Clock
 from chassis.errors import Conflict, CorralError, NotFound
 from registry.blobs import FULL, Blobs, NoSpace
+from registry.metrics import RECEIVED, UPLOADS
 
 _PIECE = 1 << 20
 _NAME = re.compile(r"[a-f0-9-]{36}")
@@ -176,15 +177,18 @@ class Uploads:
         oldest = self._clock.now().timestamp() - self._ttl
         for folder in await asyncio.to_thread(_stale, self._root, oldest):
             self._known.pop(folder.name, None)
+            UPLOADS.labels("expired").inc()
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     async def _verify(self, upload: Upload, digest: str) -> None:
         if await asyncio.to_thread(upload.digest) != digest:
             await self._drop(upload)
+            UPLOADS.labels("wrong_digest").inc()
             raise WrongDigest
         if await self._blobs.size(digest) is None:
             await self._blobs.adopt(upload.data, digest)
         upload.finished = digest
+        UPLOADS.labels("finished").inc()
 
     async def _write(self, upload: Upload, me: object, piece: bytes) -> None:
         async with upload.lock:
@@ -193,7 +197,9 @@ class Uploads:
             try:
                 with _full_disk():
                     await asyncio.to_thread(self._put, upload, piece)
+                    RECEIVED.inc(len(piece))
             except NoSpace:
+                UPLOADS.labels("disk_full").inc()
                 await self._drop(upload)  # a full disk must not stay full of halves
                 raise
 

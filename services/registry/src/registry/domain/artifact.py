@@ -55,8 +55,8 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     @property
     def is_template(self) -> bool:
-        """Whether it is one tag of a template."""
-        return self.artifact_type == TEMPLATE_TYPE
+        """Whether it is one tag of a template; clients older than OCI 1.1 drop the type."""
+        return self.kind in (TEMPLATE_TYPE, CONFIG_TYPE)
 
 
 def read(content: bytes, content_type: str) -> Frame:

@@ -14,6 +14,8 @@ import structlog
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 
+from registry.metrics import SENT
+
 _PIECE = 1 << 20
 _STALLED_SECONDS = 60.0
 """A client that takes nothing for so long is cut off."""
@@ -95,6 +97,7 @@ class Content(web.StreamResponse):
         while count:
             piece = await asyncio.to_thread(os.pread, descriptor, min(_PIECE, count), start)
             await self.write(piece)
+            SENT.inc(len(piece))
             start, count = start + len(piece), count - len(piece)
 
 
@@ -146,6 +149,7 @@ async def _sendfile(socket: int, file: int, start: int, count: int) -> None:
             if sent == 0:
                 raise ConnectionResetError("the file is shorter than it was")
             start += sent
+            SENT.inc(sent)
     finally:
         os.close(mine)
 

@@ -57,6 +57,8 @@ async def oci_errors(
         response = answer(OciError(404, "NAME_UNKNOWN", "no such resource"))
     except web.HTTPMethodNotAllowed:
         response = answer(OciError(405, "UNSUPPORTED", "the method is not supported here"))
+    except web.HTTPException as error:
+        response = answer(OciError(error.status, "UNSUPPORTED", error.reason))
     except (ConnectionError, web.PayloadAccessError):
         _log.info("registry.client_gone", path=request.path)
         response = answer(OciError(400, "BLOB_UPLOAD_INVALID", "the request was cut off"))
