@@ -5,6 +5,7 @@ import structlog
 from api_gateway.catalogue import Catalogue
 from api_gateway.config import Settings
 from api_gateway.intake import Intake
+from api_gateway.moves import HEARD, projection_queue
 from api_gateway.outbox import Outbox
 from api_gateway.outgoing import Outgoing
 from api_gateway.projection import Projection
@@ -17,7 +18,7 @@ from api_gateway.routes.status import StatusRoutes
 from api_gateway.routes.templates import TemplateRoutes
 from api_gateway.starts import Starts
 from api_gateway.store import GatewayStore
-from api_gateway.sync import HEARD, Sync, projection_queue
+from api_gateway.sync import Sync
 from api_gateway.web import application
 from chassis.bus.dispatch import Dispatcher
 from chassis.bus.port import Bus

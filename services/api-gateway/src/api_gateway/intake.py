@@ -5,10 +5,11 @@ from collections.abc import Sequence
 
 import structlog
 
+from api_gateway.documents import Remembered
 from api_gateway.domain.without_script import without_body
 from api_gateway.outgoing import Outgoing
 from api_gateway.projection import Projection
-from api_gateway.store import GatewayStore, Remembered
+from api_gateway.store import GatewayStore
 from chassis.clock import Clock
 from chassis.errors import Unavailable
 from contracts.instances import InstanceDocument, StartVM

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from api_gateway.store import OUTBOX, GatewayStore, Unsaid
+from api_gateway.documents import OUTBOX, Unsaid
+from api_gateway.store import GatewayStore
 from chassis.bus.port import Bus
 from chassis.clock import Clock
 from chassis.store.port import Insert, Write

@@ -4,11 +4,12 @@ import uuid
 from collections.abc import Collection, Sequence
 
 from api_gateway.catalogue import Catalogue
+from api_gateway.documents import Remembered
 from api_gateway.domain.honour import objection
 from api_gateway.domain.start_request import StartRequest
 from api_gateway.intake import Intake
 from api_gateway.reader import Reader
-from api_gateway.store import GatewayStore, Remembered
+from api_gateway.store import GatewayStore
 from chassis.clock import Clock
 from chassis.errors import Conflict, Refused
 from contracts.instances import InstanceDocument, InstanceSpec, InstanceStatus

@@ -6,70 +6,26 @@ time, and often while the bus is down.
 
 import asyncio
 import contextlib
-import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any
 
 import structlog
 
-from api_gateway.domain.without_script import without_body
+from api_gateway.documents import INSTANCES, NODES, TEMPLATES
+from api_gateway.moves import Moves
 from api_gateway.projection import Projection
-from api_gateway.store import INSTANCES, NODES, TEMPLATES, GatewayStore
-from chassis.bus.port import Bus, Queue, QueueKind
+from api_gateway.store import GatewayStore
+from chassis.bus.port import Bus
 from chassis.clock import Clock
 from chassis.errors import Unavailable
-from contracts.groups import GroupChanged, GroupRemoved
-from contracts.instances import (
-    InstanceChanged,
-    InstanceDocument,
-    InstanceRemoved,
-    RestartVM,
-    StartVM,
-    TerminateVM,
-    UpdateVM,
-)
-from contracts.messages import Message, tag_of
-from contracts.nodes import (
-    ConfigureNode,
-    DeleteNode,
-    NodeChanged,
-    NodeDocument,
-    NodeRemoved,
-)
-from contracts.templates import TemplateChanged, TemplateRemoved
-
-HEARD: tuple[type[Message], ...] = (
-    StartVM,
-    TerminateVM,
-    RestartVM,
-    UpdateVM,
-    InstanceChanged,
-    InstanceRemoved,
-    ConfigureNode,
-    DeleteNode,
-    NodeChanged,
-    NodeRemoved,
-    GroupChanged,
-    GroupRemoved,
-    TemplateChanged,
-    TemplateRemoved,
-)
+from contracts.instances import InstanceDocument
+from contracts.messages import Message
+from contracts.nodes import NodeDocument
 
 _FETCH = 500
 """Documents that are read at once when the projection is behind."""
 
 _RETRY_PAUSE = 1.0
 _log = structlog.get_logger()
-
-
-def projection_queue() -> Queue:
-    """A queue of this process' own, gone with it."""
-    return Queue(
-        name=f"gateway.projection.{uuid.uuid4()}",
-        keys=tuple(tag_of(kind) for kind in HEARD),
-        kind=QueueKind.PROJECTION,
-        prefetch=1024,
-    )
 
 
 class Sync:
@@ -86,7 +42,7 @@ class Sync:
         self._subscribed = False
         self._groups_revision = -1
         self.synced = False
-        self._moves = self._table()
+        self._moves = Moves(projection, self._reread_soon)
 
     @property
     def loaded(self) -> bool:
@@ -130,17 +86,19 @@ class Sync:
 
     async def move(self, messages: Sequence[Message]) -> None:
         """Handle messages; ids heard of for the first time in part are read from the database."""
-        unknown_instances: set[str] = set()
-        unknown_nodes: set[str] = set()
-        for message in messages:
-            missed = self._moves[type(message)](message)
-            if missed is not None:
-                is_node = isinstance(message, ConfigureNode | DeleteNode)
-                (unknown_nodes if is_node else unknown_instances).add(missed)
-        if unknown_instances and self.synced:
-            self.take_instances(await self._store.instances(sorted(unknown_instances)))
-        if unknown_nodes and self.synced:
-            self.take_nodes(await self._store.nodes(sorted(unknown_nodes)))
+        instances, nodes = self._moves.apply(messages)
+        if instances and self.synced:
+            self._moves.take_instances(await self._store.instances(sorted(instances)))
+        if nodes and self.synced:
+            self._moves.take_nodes(await self._store.nodes(sorted(nodes)))
+
+    def take_instances(self, documents: Iterable[InstanceDocument]) -> None:
+        """Merge documents from the database."""
+        self._moves.take_instances(documents)
+
+    def take_nodes(self, documents: Iterable[NodeDocument]) -> None:
+        """Merge documents from the database."""
+        self._moves.take_nodes(documents)
 
     async def compare(self) -> None:
         """Read what the projection is behind with; drop what the database no longer has."""
@@ -171,26 +129,6 @@ class Sync:
     async def read_pending(self) -> None:
         """Add what others accepted and nobody could tell us of."""
         self.take_instances(await self._store.pending_instances())
-
-    def take_instances(self, documents: Iterable[InstanceDocument]) -> None:
-        """Merge documents from the database."""
-        for document in documents:
-            self._projection.instances.merge(
-                document.id,
-                document.created,
-                (document.generation, without_body(document.spec)),
-                (document.status_revision, document.status),
-            )
-
-    def take_nodes(self, documents: Iterable[NodeDocument]) -> None:
-        """Merge documents from the database."""
-        for document in documents:
-            self._projection.nodes.merge(
-                document.id,
-                document.created,
-                (document.generation, document.spec),
-                (document.status_revision, document.status),
-            )
 
     async def _run(self) -> None:
         while True:
@@ -239,10 +177,10 @@ class Sync:
             await fetch(behind[start : start + _FETCH])
 
     async def _fetch_instances(self, ids: Sequence[str] | None) -> None:
-        self.take_instances(await self._store.instances(ids))
+        self._moves.take_instances(await self._store.instances(ids))
 
     async def _fetch_nodes(self, ids: Sequence[str] | None) -> None:
-        self.take_nodes(await self._store.nodes(ids))
+        self._moves.take_nodes(await self._store.nodes(ids))
 
     async def _fetch_templates(self, ids: Sequence[str] | None) -> None:
         for document in await self._store.templates(ids):
@@ -253,53 +191,7 @@ class Sync:
         if known is not None:
             self._projection.templates.remove(identity, known.revision)
 
-    def _table(self) -> Mapping[type[Message], Callable[[Any], str | None]]:
-        """What each kind of message moves; the answer names a document known only in part."""
-        view = self._projection
-        return {
-            StartVM: lambda m: self.take_instances([m.instance]),
-            TerminateVM: self._instance_wish,
-            RestartVM: self._instance_wish,
-            UpdateVM: self._instance_wish,
-            InstanceChanged: self._instance_changed,
-            InstanceRemoved: lambda m: view.instances.remove(m.instance_id),
-            ConfigureNode: self._node_wish,
-            DeleteNode: self._node_wish,
-            NodeChanged: self._node_changed,
-            NodeRemoved: lambda m: view.nodes.remove(m.node_id),
-            GroupChanged: self._groups_changed,
-            GroupRemoved: self._groups_changed,
-            TemplateChanged: lambda m: view.templates.merge(m.template),
-            TemplateRemoved: lambda m: view.templates.remove(m.template_id, m.revision),
-        }
-
-    def _instance_wish(self, message: TerminateVM | RestartVM | UpdateVM) -> str | None:
-        spec = without_body(message.spec)
-        known = self._projection.instances.merge_spec(message.instance_id, message.generation, spec)
-        return None if known else message.instance_id
-
-    def _node_wish(self, message: ConfigureNode | DeleteNode) -> str | None:
-        known = self._projection.nodes.merge_spec(message.node_id, message.generation, message.spec)
-        return None if known else message.node_id
-
-    def _instance_changed(self, message: InstanceChanged) -> None:
-        self._projection.instances.merge(
-            message.instance_id,
-            message.created,
-            (message.generation, without_body(message.spec)),
-            (message.status_revision, message.status),
-        )
-
-    def _node_changed(self, message: NodeChanged) -> None:
-        self._projection.nodes.merge(
-            message.node_id,
-            message.created,
-            (message.generation, message.spec),
-            (message.status_revision, message.status),
-        )
-
-    def _groups_changed(self, _message: GroupChanged | GroupRemoved) -> None:
-        """The next reading, within two seconds, is the truth; a message only hurries it."""
+    def _reread_soon(self) -> None:
         self._groups_revision = -1
 
 

@@ -8,6 +8,7 @@ from typing import TypeAlias
 import msgspec
 import structlog
 
+from api_gateway.documents import GROUPS
 from api_gateway.domain.fields import Fields
 from api_gateway.domain.membership import makes_cycle
 from api_gateway.outbox import Outbox
@@ -15,7 +16,7 @@ from api_gateway.outgoing import Outgoing
 from api_gateway.public import envelope
 from api_gateway.public.groups import group as encode
 from api_gateway.reader import Reader
-from api_gateway.store import GROUPS, GatewayStore, clear_members
+from api_gateway.store import GatewayStore, clear_members
 from api_gateway.sync import Sync
 from api_gateway.web import Call, Routes
 from chassis.clock import Clock

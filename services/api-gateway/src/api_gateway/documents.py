@@ -1,0 +1,64 @@
+"""The gateway's collections, their indexes, and the documents that are its own."""
+
+from datetime import datetime
+
+import msgspec
+
+from chassis.store.port import Index
+from contracts.documents import Said
+
+INSTANCES = "instances"
+NODES = "nodes"
+GROUPS = "groups"
+TEMPLATES = "templates"
+IDEMPOTENCY = "idempotency"
+OUTBOX = "gateway_outbox"
+REVISIONS = "revisions"
+
+IDEMPOTENCY_SECONDS = 24 * 3600
+
+INDEXES = (
+    Index(collection=INSTANCES, keys=(("pending", 1),), partial={"pending": True}),
+    Index(collection=IDEMPOTENCY, keys=(("at", 1),), expire_seconds=IDEMPOTENCY_SECONDS),
+    Index(collection=OUTBOX, keys=(("at", 1),)),
+)
+
+
+class Remembered(msgspec.Struct, frozen=True, kw_only=True):
+    """A POST that carried an idempotency key: the hash of its body and what it made."""
+
+    id: str = msgspec.field(name="_id")
+    sha256: str
+    instance_ids: tuple[str, ...]
+    at: datetime
+
+
+class Unsaid(msgspec.Struct, frozen=True, kw_only=True):
+    """A message that the bus has not confirmed yet."""
+
+    id: str = msgspec.field(name="_id")
+    said: Said
+    at: datetime
+
+
+class Marks(msgspec.Struct, frozen=True, kw_only=True):
+    """The counters of a document, to see whether a projection is behind."""
+
+    id: str = msgspec.field(name="_id")
+    generation: int = 1
+    status_revision: int = 0
+    revision: int | None = None
+
+    @property
+    def mark(self) -> tuple[int, int]:
+        """As projections count: templates have one counter, all else two."""
+        if self.revision is not None:
+            return self.revision, 0
+        return self.generation, self.status_revision
+
+
+class Revision(msgspec.Struct, frozen=True, kw_only=True):
+    """Counts the writes to a collection whose documents are read as a whole."""
+
+    id: str = msgspec.field(name="_id")
+    revision: int = 0
