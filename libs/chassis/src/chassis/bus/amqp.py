@@ -9,16 +9,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import aio_pika
-import structlog
-from aiormq import spec
-from aiormq.abc import AbstractConnection
-from aiormq.channel import Channel
-from aiormq.exceptions import PublishError
 from yarl import URL
 
 from chassis.bus import topology
 from chassis.bus.amqp_consumer import Subscription
-from chassis.bus.amqp_link import BROKEN, CALL_LIMIT, Close, Link, open_channel
+from chassis.bus.amqp_link import BROKEN, CALL_LIMIT, Link, Opened
+from chassis.bus.amqp_publisher import Publisher
+from chassis.bus.amqp_tap import TapFactory
 from chassis.bus.packing import Packet, pack
 from chassis.bus.port import Delivery, Queue
 from chassis.clock import Clock
@@ -28,8 +25,6 @@ from contracts.documents import Said
 
 _HEARTBEAT = 10
 _CONNECT_LIMIT = 5.0
-_TRANSIENT, _PERSISTENT = 1, 2
-_log = structlog.get_logger()
 
 
 class AmqpBus:
@@ -44,13 +39,13 @@ class AmqpBus:
         self._publish_limit = publish_limit
         self._publishing = Link("publish", clock, self._connect, self._prepare_publishing)
         self._consuming = Link("consume", clock, self._connect, self._declare_exchange)
-        self._channel: Channel | None = None
+        self._publisher: Publisher | None = None
         self._subscriptions: list[Subscription] = []
 
     @property
     def connected(self) -> bool:
         """See Bus."""
-        return self._channel is not None and not self._channel.is_closed
+        return self._publisher is not None and not self._publisher.channel.is_closed
 
     async def start(self) -> None:
         """See Bus."""
@@ -59,28 +54,22 @@ class AmqpBus:
 
     async def stop(self) -> None:
         """See Bus."""
-        await asyncio.gather(*[subscription.stop() for subscription in self._subscriptions])
+        await asyncio.gather(*[subscription.abandon() for subscription in self._subscriptions])
         self._subscriptions.clear()
         await self._consuming.stop()
         await self._publishing.stop()
 
     async def publish(self, items: Sequence[Said]) -> Sequence[Said]:
         """See Bus."""
+        if not items:
+            return []
         packets = list(pack(items))
-        channel = self._open_channel()
-        try:
-            async with asyncio.timeout(self._publish_limit):
-                routed = await asyncio.gather(
-                    *[self._send(channel, topology.EXCHANGE, packet) for packet in packets]
-                )
-        except BROKEN as error:
-            raise BusDown(f"not confirmed: {error!r}"[:200]) from error
-        unroutable = [
-            item
-            for packet, fine in zip(packets, routed, strict=True)
-            if not fine
-            for item in packet.items
-        ]
+        routed = await self._send(topology.EXCHANGE, packets)
+        if all(routed):
+            PUBLISHED.inc(len(items))
+            return []
+        lost = [p.items for p, fine in zip(packets, routed, strict=True) if not fine]
+        unroutable = [item for part in lost for item in part]
         PUBLISHED.inc(len(items) - len(unroutable))
         return unroutable
 
@@ -96,63 +85,53 @@ class AmqpBus:
             number, self._consuming, self._clock, queue, self._put, receive, ready
         )
         self._subscriptions.append(subscription)
+        if await self._consuming.tried():
+            await subscription.tried()
         return subscription
 
     async def _put(self, name: str, body: bytes, headers: dict[str, Any]) -> None:
         """Into one queue, past the exchange."""
-        channel = self._open_channel()
-        try:
-            async with asyncio.timeout(self._publish_limit):
-                routed = await self._send(channel, "", Packet(name, body, ()), headers)
-        except BROKEN as error:
-            raise BusDown(f"not confirmed: {error!r}"[:200]) from error
-        if not routed:
+        if not all(await self._send("", [Packet(name, body, ())], headers)):
             raise BusDown(f"there is no queue {name}")
 
     async def _send(
-        self,
-        channel: Channel,
-        exchange: str,
-        packet: Packet,
-        headers: dict[str, Any] | None = None,
-    ) -> bool:
-        """Publish and wait for the broker; False when no queue is bound for it."""
-        mode = _PERSISTENT if topology.is_persistent(packet.key) else _TRANSIENT
-        try:
-            await channel.basic_publish(
-                packet.body,
-                exchange=exchange,
-                routing_key=packet.key,
-                mandatory=True,
-                properties=spec.Basic.Properties(delivery_mode=mode, headers=headers),
-                wait=False,
-            )
-        except PublishError:
-            return False
-        return True
-
-    def _open_channel(self) -> Channel:
-        if self._channel is None or self._channel.is_closed:
+        self, exchange: str, packets: Sequence[Packet], headers: dict[str, Any] | None = None
+    ) -> list[bool]:
+        publisher = self._publisher
+        if publisher is None or publisher.channel.is_closed:
             raise BusDown("not connected to the message broker")
-        return self._channel
+        if publisher.tap.is_full:
+            raise BusDown("the message broker takes no more for now")
+        try:
+            async with asyncio.timeout(self._publish_limit):
+                return await publisher.send(exchange, packets, headers)
+        except BROKEN as error:
+            raise BusDown(f"not confirmed: {error!r}"[:200]) from error
 
-    async def _connect(self) -> tuple[AbstractConnection, Close]:
-        connection = await aio_pika.connect(self._url, timeout=_CONNECT_LIMIT)
+    async def _connect(self) -> Opened:
+        factory = TapFactory()
+        connection = aio_pika.Connection(self._url)
+        connection.kwargs["transport_factory"] = factory
+        await connection.connect(timeout=_CONNECT_LIMIT)
         assert connection.transport is not None
-        return connection.transport.connection, connection.close
+        return Opened(connection.transport.connection, factory.tap, connection.close)
 
-    async def _declare_exchange(self, connection: AbstractConnection) -> None:
-        channel = await open_channel(connection)
+    async def _declare_exchange(self, opened: Opened) -> None:
+        channel = await opened.channel()
         await channel.exchange_declare(
             topology.EXCHANGE, exchange_type="topic", durable=True, timeout=CALL_LIMIT
         )
         await channel.close()
 
-    async def _prepare_publishing(self, connection: AbstractConnection) -> None:
-        await self._declare_exchange(connection)
-        channel = await open_channel(connection, confirms=True)
+    async def _prepare_publishing(self, opened: Opened) -> None:
+        await self._declare_exchange(opened)
+        channel = await opened.channel(confirms=True)
         # Whatever closes the channel ends the connection: one way to recover is enough.
-        channel.closing.add_done_callback(lambda _: self._publishing.drop())
-        connection.closing.add_done_callback(lambda _: CONNECTED.set(0))
-        self._channel = channel
+        channel.closing.add_done_callback(lambda _: self._lost())
+        tune = opened.connection.connection_tune
+        self._publisher = Publisher(channel, opened.tap, tune.frame_max)
         CONNECTED.set(1)
+
+    def _lost(self) -> None:
+        CONNECTED.set(0)
+        self._publishing.drop()

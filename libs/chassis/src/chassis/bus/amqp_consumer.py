@@ -13,12 +13,15 @@ from aiormq.abc import DeliveredMessage
 from aiormq.channel import Channel
 
 from chassis.bus import topology
+from chassis.bus.amqp_frames import Deliver
 from chassis.bus.amqp_link import BROKEN, CALL_LIMIT, LONGEST_PAUSE, PAUSE, Link
+from chassis.bus.amqp_receiver import Receiver
 from chassis.bus.port import Delivery, Queue, QueueKind
 from chassis.clock import Clock
 from chassis.errors import BusDown
 
 _SHARED_CHANNELS = 8
+_ON_DEMAND_LIMIT = 10.0
 _log = structlog.get_logger()
 
 
@@ -33,25 +36,41 @@ class Put(Protocol):
 class AmqpDelivery:
     """See chassis.bus.port.Delivery."""
 
-    __slots__ = ("_channel", "_subscription", "_tag", "attempt", "body", "key", "redelivered")
+    __slots__ = ("_receiver", "_subscription", "_tag", "attempt", "body", "key", "redelivered")
 
-    def __init__(self, message: DeliveredMessage, subscription: "Subscription") -> None:
-        headers: dict[str, Any] = message.header.properties.headers or {}
-        self.body = message.body
-        self.key: str = headers.get(topology.KEY) or message.routing_key or ""
-        self.attempt: int = headers.get(topology.ATTEMPT, 0)
-        self.redelivered: int = headers.get("x-delivery-count", int(bool(message.redelivered)))
-        self._tag = message.delivery_tag or 0
-        self._channel = message.channel
+    def __init__(
+        self,
+        deliver: Deliver,
+        body: bytes,
+        headers: dict[str, Any],
+        receiver: Receiver,
+        subscription: "Subscription",
+    ) -> None:
+        self.body = body
+        self.key = deliver.key
+        self.attempt = 0
+        self.redelivered = int(deliver.redelivered)
+        if headers:
+            self.key = headers.get(topology.KEY, deliver.key)
+            self.attempt = headers.get(topology.ATTEMPT, 0)
+            self.redelivered = headers.get("x-delivery-count", self.redelivered)
+        self._tag = deliver.tag
+        self._receiver = receiver
         self._subscription = subscription
 
     async def ack(self) -> None:
         """See Delivery."""
-        await self._settle(self._channel.basic_ack(self._tag, wait=False))
+        try:
+            self._receiver.ack(self._tag)
+        except ConnectionError as error:
+            raise BusDown(str(error)) from error
 
     async def requeue(self) -> None:
         """See Delivery."""
-        await self._settle(self._channel.basic_nack(self._tag, requeue=True, wait=False))
+        try:
+            self._receiver.requeue(self._tag)
+        except ConnectionError as error:
+            raise BusDown(str(error)) from error
 
     async def retry(self, body: bytes) -> None:
         """See Delivery."""
@@ -64,13 +83,6 @@ class AmqpDelivery:
     async def dead_letter(self, body: bytes, reason: str) -> None:
         """See Delivery."""
         await self._subscription.bury(body, self.key, self.attempt, reason)
-
-    async def _settle(self, call: Awaitable[None]) -> None:
-        self._subscription.unsettled.pop(self._tag, None)
-        try:
-            await call
-        except BROKEN as error:
-            raise BusDown("the delivery went back to its queue") from error
 
 
 class Subscription:
@@ -87,7 +99,6 @@ class Subscription:
         ready: Callable[[], None] | None,
     ) -> None:
         self.queue = queue
-        self.unsettled: dict[int, AmqpDelivery] = {}
         self._shared = f"nodes.{number % _SHARED_CHANNELS}"
         self._link = link
         self._clock = clock
@@ -96,8 +107,9 @@ class Subscription:
         self._ready = ready
         self._early: list[AmqpDelivery] | None = []
         self._lost = asyncio.Event()
-        self._channel: Channel | None = None
+        self._receiver: Receiver | None = None
         self._tag = ""
+        self._tried = asyncio.Event()
         self._task = asyncio.create_task(self._run(), name=f"consume:{queue.name}")
 
     async def stop(self) -> None:
@@ -107,21 +119,32 @@ class Subscription:
             await self._task
         await self._leave()
 
+    async def abandon(self) -> None:
+        """Stop because the connection is about to be closed, which gives everything back."""
+        self._task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._task
+        if self._receiver is not None:
+            self._receiver.flush()
+
+    async def tried(self) -> None:
+        """Return when it is subscribed, or the first try to has failed."""
+        await self._tried.wait()
+
     async def put_off(self, body: bytes, key: str, attempt: int) -> None:
         """Have a message delivered again after its delay."""
         name = topology.retry_queue(self.queue, attempt)
         assert name is not None
-        try:
-            await self._declare(name, topology.retry_arguments(self.queue, attempt))
-        except BROKEN as error:
-            raise BusDown from error
+        await self._declare_now(name, topology.retry_arguments(self.queue, attempt))
         await self._put(name, body, {topology.KEY: key, topology.ATTEMPT: attempt + 1})
 
     async def bury(self, body: bytes, key: str, attempt: int, reason: str) -> None:
         """Put a message to the dead letters."""
         headers = {topology.KEY: key, topology.ATTEMPT: attempt, topology.REASON: reason[:1000]}
         headers[topology.QUEUE] = self.queue.name
-        await self._put(topology.dead_queue(self.queue), body, headers)
+        name = topology.dead_queue(self.queue)
+        await self._declare_now(name, topology.dead_arguments(self.queue))
+        await self._put(name, body, headers)
 
     async def _run(self) -> None:
         pause = PAUSE
@@ -136,40 +159,53 @@ class Subscription:
                 _log.warning("bus.not_subscribed", queue=self.queue.name, error=repr(error)[:300])
             except Exception:
                 _log.exception("bus.subscription_failed", queue=self.queue.name)
+            self._tried.set()
             await self._leave()
             await self._clock.sleep(random.uniform(0, pause))  # noqa: S311 -- jitter
             pause = min(pause * 2, LONGEST_PAUSE)
 
     async def _subscribe(self) -> None:
         name = await self._declare_all()
-        channel = self._channel = await self._open()
+        shared = self.queue.kind is QueueKind.NODE
+        receiver = (
+            await self._link.receiver(self._shared) if shared else await self._link.new_receiver()
+        )
+        self._receiver, channel = receiver, receiver.channel
         channel.closing.add_done_callback(lambda _: self._lost.set())
         channel.on_consumer_cancel_callbacks.add(self._cancelled)
         self._tag = f"{self.queue.name}.{uuid.uuid4().hex}"
         self._early = []
-        await channel.basic_qos(prefetch_count=self.queue.prefetch, timeout=CALL_LIMIT)
-        await channel.basic_consume(name, self._arrived, consumer_tag=self._tag, timeout=CALL_LIMIT)
+        receiver.arrived[self._tag.encode()] = self._arrived
+        if receiver.prefetch != self.queue.prefetch:
+            receiver.prefetch = self.queue.prefetch
+            await channel.basic_qos(prefetch_count=receiver.prefetch, timeout=CALL_LIMIT)
+        await channel.basic_consume(name, _never, consumer_tag=self._tag, timeout=CALL_LIMIT)
         if self._ready is not None:
             self._ready()
         early, self._early = self._early, None
         for delivery in early or ():
             self._receive(delivery)
-
-    async def _open(self) -> Channel:
-        if self.queue.kind is QueueKind.NODE:
-            return await self._link.channel(self._shared)
-        return await self._link.new_channel()
+        self._tried.set()
 
     async def _declare_all(self) -> str:
         """Declare and bind; a PROJECTION has another name each time, so no old one locks it."""
         queue = self.queue
         projection = queue.kind is QueueKind.PROJECTION
         name = f"{queue.name}.{uuid.uuid4().hex}" if projection else queue.name
-        await self._declare(topology.dead_queue(queue), topology.dead_arguments(queue))
+        if queue.kind is QueueKind.WORK:  # the broker itself uses it; others on demand
+            await self._declare(topology.dead_queue(queue), topology.dead_arguments(queue))
         channel = await self._declare(name, topology.arguments(queue), exclusive=projection)
         for key in queue.keys:
             await channel.queue_bind(name, topology.EXCHANGE, key, timeout=CALL_LIMIT)
         return name
+
+    async def _declare_now(self, name: str, arguments: dict[str, Any]) -> None:
+        """Declare on demand: rare, and an operator may have deleted it."""
+        try:
+            async with asyncio.timeout(_ON_DEMAND_LIMIT):
+                await self._declare(name, arguments)
+        except BROKEN as error:
+            raise BusDown(f"cannot declare {name}: {error!r}"[:200]) from error
 
     async def _declare(
         self, name: str, arguments: dict[str, Any], *, exclusive: bool = False
@@ -186,9 +222,9 @@ class Subscription:
         )
         return channel
 
-    async def _arrived(self, message: DeliveredMessage) -> None:
-        delivery = AmqpDelivery(message, self)
-        self.unsettled[message.delivery_tag or 0] = delivery
+    def _arrived(self, deliver: Deliver, body: bytes, headers: dict[str, Any]) -> None:
+        assert self._receiver is not None
+        delivery = AmqpDelivery(deliver, body, headers, self._receiver, self)
         if self._early is None:
             self._receive(delivery)
         else:
@@ -200,16 +236,24 @@ class Subscription:
 
     async def _leave(self) -> None:
         """Take no more; what is not settled goes back to the queue."""
-        channel, self._channel, unsettled = self._channel, None, self.unsettled
-        self.unsettled = {}
-        if channel is None or channel.is_closed:
+        receiver, self._receiver = self._receiver, None
+        if receiver is None:
             return
+        channel = receiver.channel
+        receiver.arrived.pop(self._tag.encode(), None)
         channel.on_consumer_cancel_callbacks.discard(self._cancelled)
+        if channel.is_closed:
+            return
         with suppress(*BROKEN):
+            receiver.flush()
             if self._tag in channel.consumers:
                 await channel.basic_cancel(self._tag, timeout=CALL_LIMIT)
-            if self.queue.kind is not QueueKind.NODE:
+            if self.queue.kind is QueueKind.NODE:
+                receiver.requeue_all(self._tag.encode())
+            else:
                 await asyncio.wait_for(channel.close(), CALL_LIMIT)
-                return
-            for tag in unsettled:
-                await channel.basic_nack(tag, requeue=True, wait=False)
+
+
+async def _never(_: DeliveredMessage) -> None:
+    """The library sees no deliveries: the receiver takes them."""
+    raise AssertionError("a delivery went past its receiver")

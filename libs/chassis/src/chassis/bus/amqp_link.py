@@ -6,11 +6,14 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TypeAlias, cast
 
+import msgspec
 import structlog
 from aiormq.abc import AbstractConnection
 from aiormq.channel import Channel
 from aiormq.exceptions import AMQPError
 
+from chassis.bus.amqp_receiver import Receiver
+from chassis.bus.amqp_tap import Tap
 from chassis.clock import Clock
 
 PAUSE, LONGEST_PAUSE = 0.2, 2.0
@@ -22,15 +25,27 @@ BROKEN = (AMQPError, ConnectionError, OSError, TimeoutError, RuntimeError)
 
 _log = structlog.get_logger()
 
-Close: TypeAlias = Callable[[], Awaitable[None]]
-Connect: TypeAlias = Callable[[], Awaitable[tuple[AbstractConnection, Close]]]
-"""Makes a plain connection; how to close it comes with it."""
+
+class Opened(msgspec.Struct, frozen=True):
+    """A plain connection, the tap in it, and how to close it."""
+
+    connection: AbstractConnection
+    tap: Tap
+    close: Callable[[], Awaitable[None]]
+
+    async def channel(self, *, confirms: bool = False) -> Channel:
+        """A new channel."""
+        channel = await self.connection.channel(publisher_confirms=confirms, timeout=CALL_LIMIT)
+        return cast(Channel, channel)
+
+
+Connect: TypeAlias = Callable[[], Awaitable[Opened]]
 
 
 class Link:
     """Keeps one connection open, for ever; ``prepare`` runs on each new one before others use it.
 
-    Channels are kept by name and made anew when closed.
+    Shared channels are kept by name and made anew when closed.
     """
 
     def __init__(
@@ -38,16 +53,18 @@ class Link:
         name: str,
         clock: Clock,
         connect: Connect,
-        prepare: Callable[[AbstractConnection], Awaitable[None]],
+        prepare: Callable[[Opened], Awaitable[None]],
     ) -> None:
         self._name = name
         self._clock = clock
         self._connect = connect
         self._prepare = prepare
-        self._connection: AbstractConnection | None = None
+        self._opened: Opened | None = None
         self._up = asyncio.Event()
+        self._tried = asyncio.Event()
         self._dropped = asyncio.Event()
         self._channels: dict[str, Channel] = {}
+        self._receivers: dict[str, Receiver] = {}
         self._opening: dict[str, asyncio.Lock] = {}
         self._task: asyncio.Task[None] | None = None
 
@@ -67,26 +84,42 @@ class Link:
         """Give the connection up; another one is made."""
         self._dropped.set()
 
-    async def connection(self) -> AbstractConnection:
+    async def tried(self) -> bool:
+        """Whether it is open, once the first attempt has ended."""
+        if self._task is None:
+            return False
+        await self._tried.wait()
+        return self._up.is_set()
+
+    async def opened(self) -> Opened:
         """The open connection, waiting for it."""
         while True:
             await self._up.wait()
-            if self._connection is not None and not self._connection.is_closed:
-                return self._connection
+            if self._opened is not None and not self._opened.connection.is_closed:
+                return self._opened
             self._up.clear()
 
-    async def new_channel(self) -> Channel:
-        """One more channel, without confirms, on the open connection, waiting for it."""
-        return await open_channel(await self.connection())
-
     async def channel(self, name: str) -> Channel:
-        """The shared channel of that name on the open connection, waiting for it."""
+        """The shared channel of that name, waiting for the connection."""
         async with self._opening.setdefault(name, asyncio.Lock()):
-            connection = await self.connection()
             known = self._channels.get(name)
-            if known is None or known.is_closed or known.connection is not connection:
-                known = self._channels[name] = await open_channel(connection)
+            if known is None or known.is_closed:
+                opened = await self.opened()
+                known = self._channels[name] = await opened.channel()
             return known
+
+    async def receiver(self, name: str) -> Receiver:
+        """The receiver on the shared channel of that name, waiting for the connection."""
+        channel = await self.channel(name)
+        known = self._receivers.get(name)
+        if known is None or known.channel is not channel:
+            known = self._receivers[name] = Receiver(channel, (await self.opened()).tap)
+        return known
+
+    async def new_receiver(self) -> Receiver:
+        """A receiver on a channel of its own, waiting for the connection."""
+        opened = await self.opened()
+        return Receiver(await opened.channel(), opened.tap)
 
     async def _run(self) -> None:
         pause = PAUSE
@@ -98,36 +131,31 @@ class Link:
                 _log.warning("bus.not_connected", link=self._name, error=_brief(error))
             except Exception:
                 _log.exception("bus.link_failed", link=self._name)
+            self._tried.set()
             await self._clock.sleep(random.uniform(pause / 2, pause))  # noqa: S311 -- jitter
             pause = min(pause * 2, LONGEST_PAUSE)
 
     async def _once(self) -> None:
         """Connect and return when the connection is lost."""
-        connection, close = await self._connect()
+        opened = await self._connect()
         self._dropped.clear()
-        connection.closing.add_done_callback(lambda _: self._dropped.set())
+        opened.connection.closing.add_done_callback(lambda _: self._dropped.set())
         try:
-            await self._prepare(connection)
-            self._connection = connection
+            await self._prepare(opened)
+            self._opened = opened
             self._up.set()
+            self._tried.set()
             _log.info("bus.connected", link=self._name)
             await self._dropped.wait()
             _log.warning("bus.connection_lost", link=self._name)
         finally:
-            self._connection = None
+            self._opened = None
             self._up.clear()
             self._channels.clear()
+            self._receivers.clear()
             with suppress(*BROKEN):
-                await asyncio.wait_for(close(), _CLOSE_LIMIT)
+                await asyncio.wait_for(opened.close(), _CLOSE_LIMIT)
 
 
 def _brief(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"[:200]
-
-
-async def open_channel(connection: AbstractConnection, *, confirms: bool = False) -> Channel:
-    """A new channel; with ``confirms`` a message that reaches no queue raises PublishError."""
-    channel = await connection.channel(
-        publisher_confirms=confirms, on_return_raises=True, timeout=CALL_LIMIT
-    )
-    return cast(Channel, channel)
