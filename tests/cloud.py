@@ -15,8 +15,10 @@ from api_gateway.app import Gateway
 from api_gateway.app import build as build_gateway
 from api_gateway.config import Settings as GatewaySettings
 from chassis.bus.port import Bus
+from chassis.lease import LEASES, LeaseDocument
 from chassis.service import Service
 from chassis.store.port import Store
+from chassis.web import WebServer
 from contracts.documents import say
 from contracts.events import EventDocument
 from contracts.instances import InstanceDocument
@@ -201,6 +203,11 @@ class Cloud:
 
         await until(known, 20, every=0.05)
 
+    async def leader_is_there(self) -> bool:
+        """Whether some scheduler holds the lease."""
+        lease = await self.store.get(LEASES, LeaseDocument, "scheduler")
+        return lease is not None and lease.holder != ""
+
     async def documents(self) -> dict[str, InstanceDocument]:
         """Every instance as stored."""
         found = await self.store.find("instances", InstanceDocument, {})
@@ -238,6 +245,8 @@ class Cloud:
         for service, fate in reversed(self._running):
             if not fate.dead.is_set():
                 await service.stop()
+            else:
+                await _close_listeners(service)
             await fate.kill()
         for task in asyncio.all_tasks() - {asyncio.current_task()}:
             if _is_ours(task):
@@ -249,6 +258,13 @@ class Cloud:
     async def _start(self, service: Service, fate: Fate) -> None:
         self._running.append((service, fate))
         await service.start()
+
+
+async def _close_listeners(service: Service) -> None:
+    """What the kernel does for a killed process."""
+    for part in service._parts:
+        if isinstance(part, WebServer):
+            await part.stop()
 
 
 def _is_ours(task: "asyncio.Task[Any]") -> bool:

@@ -13,12 +13,12 @@ from node_agent.domain.record import Outcome, Record
 from node_agent.drivers.port import CannotHonour, DriverError, HostFault
 from node_agent.host import Host
 from node_agent.metrics import STARTS
+from node_agent.reboot import reboot
+from node_agent.removal import UNTIL_DONE, delete_vm
 from node_agent.reports import Reports
 from node_agent.start import ScriptFailed, Start, interrupted
 
-_DELETE_PAUSES = (0.2, 1.0, 5.0, 15.0, 30.0)
 _DELETE_TRIES = 3
-_UNTIL_DONE = 1_000_000
 _SETTLED = (VmPhase.RUNNING, VmPhase.STOPPED, VmPhase.GONE)
 _log = structlog.get_logger()
 
@@ -210,7 +210,8 @@ class Vm:
 
     async def _start(self, found: VmInfo | None) -> None:
         run = self.record.run
-        assert run is not None, "kept until there is a report"
+        if run is None:
+            return  # a StopVm came before this could begin
         await self._clear_leftovers()
         try:
             info, result = await Start(self._host, self, run).bring_up(found)
@@ -229,7 +230,7 @@ class Vm:
             await self._end(VmPhase.RUNNING, started)
 
     async def _start_over(self) -> None:
-        if await self._delete(self.record.vm_name, _DELETE_TRIES):
+        if await delete_vm(self._host, self.record.vm_name, _DELETE_TRIES):
             await self._start(None)
         else:
             await self._fail(HostFault("what a killed agent left cannot be deleted"))
@@ -237,7 +238,7 @@ class Vm:
     async def _fail(self, error: DriverError) -> None:
         """Delete what was made; nobody may run a script again that was begun here."""
         self.limit(None)
-        gone = await self._delete(self.record.vm_name, _DELETE_TRIES)
+        gone = await delete_vm(self._host, self.record.vm_name, _DELETE_TRIES)
         final = isinstance(error, CannotHonour) or self.record.script_begun
         failed = self._reports.failed(self.record, str(error), final=final)
         await self._end(VmPhase.FAILED, msgspec.structs.replace(failed, vm_left=not gone))
@@ -245,7 +246,7 @@ class Vm:
     async def _script_failed(self, script: ScriptFailed) -> None:
         self.limit(None)
         self.info = left = await script.settle(self._host.driver, self.record.vm_name)
-        gone = left is None and await self._delete(self.record.vm_name, _DELETE_TRIES)
+        gone = left is None and await delete_vm(self._host, self.record.vm_name, _DELETE_TRIES)
         failed = self._reports.failed(self.record, str(script), final=True)
         report = msgspec.structs.replace(
             failed,
@@ -274,7 +275,7 @@ class Vm:
             self.put(self.record.with_(confirmed=True))
 
     async def _tear_down(self) -> None:
-        await self._delete(self.record.vm_name, _UNTIL_DONE)
+        await delete_vm(self._host, self.record.vm_name, UNTIL_DONE)
         await self._clear_leftovers()
         await self.keep(self.record.with_(phase=VmPhase.GONE, vm_name=""))
         self.phase, self.info = VmPhase.GONE, None
@@ -284,46 +285,16 @@ class Vm:
     async def _clear_leftovers(self) -> None:
         if self.record.leftovers:
             for name in self.record.leftovers:
-                await self._delete(name, _UNTIL_DONE)
+                await delete_vm(self._host, name, UNTIL_DONE)
             self.put(self.record.with_(leftovers=()))
         owed, self._owed_gone = self._owed_gone, []
         for attempt in owed:
             self.tell_gone(attempt)
 
-    async def _delete(self, name: str, tries: int) -> bool:
-        """Have no VM of this name; again after a pause while the driver fails."""
-        if not name:
-            return True
-        for number in range(tries):
-            try:
-                await self._host.driver.delete(name)
-            except DriverError as error:
-                _log.warning("vm.delete_failed", vm=name, error=str(error))
-                pause = _DELETE_PAUSES[min(number, len(_DELETE_PAUSES) - 1)]
-                await self._host.clock.sleep(pause)
-            else:
-                return True
-        return False
-
     async def _reboot(self, order: RebootVm) -> None:
-        driver, name, error = self._host.driver, self.record.vm_name, ""
-        try:
-            info = await driver.info(name)
-            if not self._was_rebooted(order.number, info):
-                begun = self._host.clock.now()
-                await self.keep(self.record.with_(rebooting=order.number, rebooted_at=begun))
-                info = await driver.restart(name)
-            self.info = info
-        except DriverError as failure:
-            error = str(failure)
-        await self.keep(self.record.with_(restarts=order.number))
+        error = await reboot(self._host, self, order.number)
         _log.info("vm.restarted", instance=order.instance_id, number=order.number, error=error)
         self.tell_restarted(order.number, error)
-
-    def _was_rebooted(self, number: int, info: VmInfo) -> bool:
-        """Whether an agent that was killed had done this restart, by the VM's own word."""
-        begun = self.record.rebooted_at if self.record.rebooting == number else None
-        return begun is not None and info.start_date is not None and info.start_date >= begun
 
     def _is_over(self) -> bool:
         if self.phase is VmPhase.GONE:
