@@ -70,7 +70,7 @@ async def killed_at(world: AgentWorld, trap: Trap, *orders: Any) -> None:
 async def written(world: AgentWorld) -> None:
     """What nobody waits for is on the disk too."""
     await world.clock.advance(1)
-    await until(lambda: world.part(Journal)._flusher.done())
+    await until(lambda: world.part(Journal)._flusher.done() is True)
 
 
 def started_once(world: AgentWorld) -> bool:
