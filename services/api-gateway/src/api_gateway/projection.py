@@ -138,6 +138,12 @@ class Instances:
             self._listed = [entry.wrapped or self._wrap(entry) for entry in self._entries.values()]
         return self._listed
 
+    def encode(self, ids: Iterable[str]) -> None:
+        """Encode these now, so that the next list need not."""
+        for entry in map(self._entries.get, ids):
+            if entry is not None and entry.wrapped is None:
+                self._wrap(entry)
+
     def marks(self) -> dict[str, tuple[int, int]]:
         """Id to (generation, status_revision)."""
         return {e.id: (e.generation, e.status_revision) for e in self._entries.values()}

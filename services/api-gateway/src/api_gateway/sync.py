@@ -24,6 +24,9 @@ from contracts.nodes import NodeDocument
 _FETCH = 500
 """Documents that are read at once when the projection is behind."""
 
+_SLICE = 100
+"""Documents that are encoded before others get their turn."""
+
 _RETRY_PAUSE = 1.0
 _log = structlog.get_logger()
 
@@ -155,6 +158,14 @@ class Sync:
         self._loaded.set()
         self.synced = heard and not self._wanted.is_set()
         _log.info("projection.loaded", synced=self.synced)
+        await self._encode_all()
+
+    async def _encode_all(self) -> None:
+        """Encode what was loaded piece by piece, so that no single list has to wait for all."""
+        ids = sorted(self._projection.instances.ids())
+        for start in range(0, len(ids), _SLICE):
+            self._projection.instances.encode(ids[start : start + _SLICE])
+            await asyncio.sleep(0)
 
     async def _repair(
         self,
