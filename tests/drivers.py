@@ -40,7 +40,7 @@ class DriverUnderTest:
         return driver
 
 
-def qemu(root: Path, ready_seconds: float = 60.0) -> DriverUnderTest:
+def qemu(root: Path, ready_seconds: float = 110.0) -> DriverUnderTest:
     """The real hypervisor, emulating: what a probe finds differs between machines."""
     given = QemuSettings(root=root, accelerator=Accelerator.TCG, ready_seconds=ready_seconds)
     source = MemorySource()

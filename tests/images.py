@@ -3,6 +3,7 @@
 import atexit
 import functools
 import shutil
+import subprocess
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -79,11 +80,22 @@ class MemorySource:
             yield content[start : start + PIECE]
 
 
+def layer_over(disk: Path) -> bytes:
+    """An empty layer that stands on ``disk``, named as layers name each other."""
+    with tempfile.TemporaryDirectory() as folder:
+        below = Path(folder, digest_of(disk.read_bytes()).partition(":")[2] + ".qcow2")
+        below.symlink_to(disk)
+        over = ["-F", "qcow2", "-b", below.name, "layer"]
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", *over], cwd=folder, check=True)
+        return Path(folder, "layer").read_bytes()
+
+
 def publish(source: MemorySource, built: BuiltTemplate, tag: str = "v1") -> TemplateRef:
-    """Put a built template into ``source``."""
+    """Put a built template into ``source``, as two layers."""
     config = source.put(CONFIG_TYPE, msgspec.json.encode(built.config))
     layers = [
         source.put(DISK_TYPE, built.disk.read_bytes()),
+        source.put(DISK_TYPE, layer_over(built.disk)),
         source.put(KERNEL_TYPE, built.kernel.read_bytes()),
         source.put(INITRD_TYPE, built.initrd.read_bytes()),
     ]

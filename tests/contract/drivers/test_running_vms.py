@@ -10,6 +10,7 @@ from tests.drivers import DriverUnderTest
 from tests.waiting import until
 
 NAME = "guest"
+pytestmark = pytest.mark.timeout(300)  # a busy machine boots ten times slower than an idle one
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,8 @@ from tests.drivers import DriverUnderTest, qemu
 from tests.images import demo_guest
 from tests.waiting import until
 
+pytestmark = pytest.mark.timeout(300)  # a busy machine boots ten times slower than an idle one
+
 BASIC = "basic"
 MAC = "52:54:00:AA:BB:01"
 WISHED = Overrides(
@@ -118,6 +120,16 @@ async def test_the_screen_can_be_reached_where_a_password_was_given(driver: VmDr
     assert info.vnc_password == "secret"
     assert (await asyncio.to_thread(_greeting, info.vnc_port)).startswith(b"RFB ")
     assert (await driver.info(BASIC)).vnc_port == 0
+
+
+async def test_a_disconnected_guest_runs_without_an_address(
+    case: DriverUnderTest, driver: VmDriver
+) -> None:
+    await driver.clone(case.spec("alone", Overrides(network_mode="disconnected")))
+    info = await driver.start("alone")
+    assert (info.status, info.ip, info.port_forwarding) == ("running", "", ())
+    assert await said(driver, "alone", "cat /sys/class/net/eth0/carrier") == "0"
+    await driver.delete("alone")
 
 
 async def test_a_port_that_a_program_has_taken_is_passed_over_or_refused(
@@ -266,5 +278,5 @@ def _greeting(port: int) -> bytes:
 def test_no_process_of_these_tests_is_left(case: DriverUnderTest) -> None:
     """The last test of the module; the two shared guests are ended by their fixture."""
     named = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    for name in ("fixed", "cancelled", "doomed", "slow", "orphan"):
+    for name in ("alone", "fixed", "cancelled", "doomed", "slow", "orphan"):
         assert f"guest={name} " not in named

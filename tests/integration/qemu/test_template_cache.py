@@ -162,6 +162,19 @@ async def test_a_restarted_agent_knows_its_tags_in_the_order_of_their_use(
     assert [cached.tag for cached in again.listed()] == ["v2", "v3", "v1"]
 
 
+async def test_a_tag_that_cannot_be_read_is_pulled_again(
+    cache: TemplateCache, source: MemorySource, tmp_path: Path
+) -> None:
+    ref = template(source, [image(tmp_path, "base")])
+    await cache.pull(ref, source, quiet)
+    (file,) = (tmp_path / "cache/tags").glob("*.json")
+    file.write_text("{}")
+    again = TemplateCache(tmp_path / "cache")
+    assert again.listed() == []
+    await again.pull(ref, source, quiet)
+    assert again.find(ref)
+
+
 @pytest.mark.parametrize(
     ("backing", "options"),
     [

@@ -3,10 +3,11 @@
 import asyncio
 import hashlib
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import msgspec
+import structlog
 
 from contracts.artifacts import Descriptor, Manifest, TemplateConfig, digest_of
 from contracts.nodes import CachedTemplate
@@ -18,6 +19,7 @@ from node_agent.drivers.qemu.space import full_disk_named, write_whole
 
 _CONFIG_LIMIT = 1024 * 1024
 Key = tuple[str, str]
+_log = structlog.get_logger()
 
 
 class Cached(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,7 +65,7 @@ class TemplateCache:
             folder.mkdir(parents=True, exist_ok=True)
         self.blobs = BlobStore(blobs)
         self._pulls: dict[tuple[str, str, str], _Pull] = {}
-        self._held = {cached.key: cached for cached in map(_read, self._tags.glob("*.json"))}
+        self._held = {cached.key: cached for cached in _read_all(self._tags)}
 
     def find(self, template: TemplateRef) -> Cached | None:
         """The tag if it is here, whole, and the very one that ``template`` names."""
@@ -75,9 +77,7 @@ class TemplateCache:
 
     def listed(self) -> list[CachedTemplate]:
         """Every tag, least recently used first."""
-        held = sorted(
-            self._held.values(), key=lambda cached: self._file(cached.key).stat().st_mtime
-        )
+        held = sorted(self._held.values(), key=lambda cached: _used_at(self._file(cached.key)))
         return [cached.listed for cached in held]
 
     def touch(self, cached: Cached) -> None:
@@ -123,7 +123,7 @@ class TemplateCache:
     def evict(self, template: CachedTemplate, in_use: Collection[Path]) -> None:
         """Drop a tag, and the blobs that neither another tag, a pull nor ``in_use`` needs."""
         if self._held.pop((template.id, template.tag), None):
-            self._file((template.id, template.tag)).unlink()
+            self._file((template.id, template.tag)).unlink(missing_ok=True)
         wanted = [cached.manifest for cached in self._held.values()]
         wanted += [pull.manifest for pull in self._pulls.values() if pull.manifest]
         needed = {self.blobs.path(blob) for manifest in wanted for blob in manifest.blobs}
@@ -178,8 +178,20 @@ class TemplateCache:
         return self._tags / f"{name}.json"
 
 
-def _read(file: Path) -> Cached:
-    return msgspec.json.decode(file.read_bytes(), type=Cached)
+def _read_all(folder: Path) -> Iterator[Cached]:
+    """What cannot be read is as good as not there: it will be pulled again."""
+    for file in folder.glob("*.json"):
+        try:
+            yield msgspec.json.decode(file.read_bytes(), type=Cached)
+        except msgspec.DecodeError as error:
+            _log.warning("qemu.tag_unreadable", file=str(file), error=str(error))
+
+
+def _used_at(file: Path) -> float:
+    try:
+        return file.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def _unique(manifest: Manifest) -> list[Descriptor]:

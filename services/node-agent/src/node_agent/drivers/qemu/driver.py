@@ -38,6 +38,7 @@ from node_agent.drivers.qemu.vm import FAILED, Boot, Host, Vm
 
 ARCHITECTURE = "amd64"
 _VERSION = re.compile(r"version (?P<version>\S+)")
+_REMEDY = "apt-get install --no-install-recommends qemu-system-x86 qemu-utils"
 _GIB = 1024**3
 _LOOPBACK = "127.0.0.1"
 
@@ -192,6 +193,9 @@ class QemuDriver:
 
     async def _qemu_version(self) -> str:
         if not self._version:
+            for program in (PROGRAM, "qemu-img"):
+                if shutil.which(program) is None:
+                    raise HostFault(f"{program} is missing; remedy: {_REMEDY}")
             said = await checked([PROGRAM, "--version"], timeout=10.0)
             found = _VERSION.search(said.decode())
             self._version = found["version"] if found else "unknown"
