@@ -102,9 +102,11 @@ def _packages() -> Path:
 
 
 @asynccontextmanager
-async def all_in_one(data: Path, **settings: Any) -> AsyncIterator[AllInOne]:
+async def all_in_one(
+    data: Path, *, terminal: Path | None = None, **settings: Any
+) -> AsyncIterator[AllInOne]:
     """An all-in-one that is not started yet; nothing of it is left afterwards."""
-    cloud = AllInOne(data, **settings)
+    cloud = AllInOne(data, terminal=terminal, **settings)
     try:
         yield cloud
     finally:

@@ -27,11 +27,18 @@ async def as_printed(cloud: AllInOne) -> dict[str, Any]:
     return json.loads(answer)
 
 
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder that is used again: only its first start builds and pushes the demo guest."""
+    return tmp_path_factory.mktemp("all-in-one") / "data"
+
+
 async def watch(api: Api, instance: str, seen: list[dict[str, Any]]) -> None:
     """Keep every view of an instance that differs from the one before, until it is gone."""
     while view := await api.show(instance):
         if not seen or seen[-1] != view:
             seen.append(view)
+        await asyncio.sleep(0.01)
 
 
 async def page(port: int) -> str:
@@ -55,8 +62,10 @@ def living(cloud: AllInOne) -> list[Record]:
 
 
 @pytest.mark.timeout(180)
-async def test_first_vm_from_the_printed_curl_to_nothing_left(tmp_path: Path):
-    async with all_in_one(tmp_path / "data", instance_time_out=2, heartbeat=1) as cloud:
+async def test_first_vm_from_the_printed_curl_to_nothing_left(data: Path, tmp_path: Path):
+    async with all_in_one(
+        data, terminal=tmp_path / "terminal", instance_time_out=2, heartbeat=1
+    ) as cloud:
         api = Api([cloud.address])
         await cloud.start()
 
@@ -102,8 +111,10 @@ async def test_first_vm_from_the_printed_curl_to_nothing_left(tmp_path: Path):
 
 
 @pytest.mark.timeout(180)
-async def test_stop_ends_process_and_vms_also_after_a_kill(tmp_path: Path):
-    async with all_in_one(tmp_path / "data", instance_time_out=2, heartbeat=1) as cloud:
+async def test_stop_ends_process_and_vms_also_after_a_kill(data: Path, tmp_path: Path):
+    async with all_in_one(
+        data, terminal=tmp_path / "terminal", instance_time_out=2, heartbeat=1
+    ) as cloud:
         api = Api([cloud.address])
         await cloud.start()
         [first] = (await as_printed(cloud))["body"]
