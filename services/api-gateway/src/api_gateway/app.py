@@ -19,6 +19,7 @@ from api_gateway.routes.templates import TemplateRoutes
 from api_gateway.starts import Starts
 from api_gateway.store import GatewayStore
 from api_gateway.sync import Sync
+from api_gateway.version import running_version
 from api_gateway.web import application
 from chassis.bus.dispatch import Dispatcher
 from chassis.bus.port import Bus
@@ -52,40 +53,52 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
     sync = Sync(projection, documents, bus, clock)
     health = Health({"projection": sync.problem})
     registry = Registry(settings.registry_url, settings.registry_timeout)
-    catalogue = Catalogue(projection, sync, documents, registry)
-    reader = Reader(projection, sync, documents)
     outgoing = Outgoing(bus, settings.max_waiting_commands)
     intake = Intake(documents, outgoing, projection, clock)
     outbox = Outbox(documents, bus, clock)
-    address = settings.registry_address
+    catalogue = Catalogue(projection, sync, documents, registry)
+    reader = Reader(projection, sync, documents)
+    address, version = settings.registry_address, settings.version or running_version()
     starts = Starts(documents, reader, catalogue, intake, clock, address)
     routes = {
         **InstanceRoutes(documents, sync, reader, starts, outgoing).table(),
         **NodeRoutes(documents, sync, reader, outgoing).table(),
         **GroupRoutes(documents, sync, reader, outbox, outgoing, clock).table(),
         **TemplateRoutes(projection, sync, catalogue, registry).table(),
-        **StatusRoutes(registry, address, settings.version, settings.license).table(),
+        **StatusRoutes(registry, address, version, settings.license).table(),
     }
-    server = WebServer(application(routes, health, settings.max_body), settings.host, settings.port)
+    app = application(routes, health, settings.max_body)
+    server = WebServer(app, settings.host, settings.port)
+    _warn_if_open(settings)
+    parts: list[Part] = [
+        outgoing,
+        intake,
+        registry,
+        sync,
+        Dispatcher(bus, [projection_queue()], HEARD, sync.move, clock, sync.subscribed),
+        *_loops(settings, sync, outbox, registry, clock),
+        server,
+        metrics_server(health, settings.metrics_host, settings.metrics_port),
+    ]
+    return Gateway(parts, health, server)
+
+
+def _loops(
+    settings: Settings, sync: Sync, outbox: Outbox, registry: Registry, clock: Clock
+) -> list[Part]:
+    return [
+        Loop("compare", settings.compare_seconds, sync.compare, clock),
+        Loop("compare_while_deaf", _DEAF_SECONDS, sync.compare_while_deaf, clock),
+        Loop("groups", settings.groups_seconds, sync.reread_groups, clock),
+        Loop("outbox", settings.outbox_seconds, outbox.flush, clock),
+        Loop("registry", settings.registry_poll_seconds, registry.poll, clock),
+    ]
+
+
+def _warn_if_open(settings: Settings) -> None:
     if settings.open_to_network:
         _log.warning(
             "gateway.open_to_the_network",
             host=settings.host,
             warning="authentication is off: everybody who reaches this address owns the cloud",
         )
-    dispatcher = Dispatcher(bus, [projection_queue()], HEARD, sync.move, clock, sync.subscribed)
-    parts: list[Part] = [
-        outgoing,
-        intake,
-        registry,
-        sync,
-        dispatcher,
-        Loop("compare", settings.compare_seconds, sync.compare, clock),
-        Loop("compare_while_deaf", _DEAF_SECONDS, sync.compare_while_deaf, clock),
-        Loop("groups", settings.groups_seconds, sync.reread_groups, clock),
-        Loop("outbox", settings.outbox_seconds, outbox.flush, clock),
-        Loop("registry", settings.registry_poll_seconds, registry.poll, clock),
-        server,
-        metrics_server(health, settings.metrics_host, settings.metrics_port),
-    ]
-    return Gateway(parts, health, server)

@@ -13,7 +13,7 @@ class Settings(Base, frozen=True, kw_only=True):
 
     ``listen_addr`` (``host:port`` or ``:port``, the documented form) wins over host and port.
     ``registry_address`` is public and given to agents; ``registry_local_address`` is the
-    gateway's own way there, if it differs. ``version`` must look like ``x.y.z-hash``.
+    gateway's own way there, if it differs. ``version`` (``x.y.z-hash``) empty: that of the code.
     ``max_waiting_commands``: beyond it wake-ups are dropped and the scheduler's sweep finds out.
     """
 
@@ -32,7 +32,7 @@ class Settings(Base, frozen=True, kw_only=True):
     registry_local_address: str = ""
     registry_poll_seconds: float = 5.0
     registry_timeout: float = 3.0
-    version: str = "0.1.0-c0ffee00"
+    version: str = ""
     license: str = "enterprise plus"
     max_body: int = 1 << 20
     max_waiting_commands: int = 20_000

@@ -61,9 +61,10 @@ class Registry:
         """Free and total bytes, asked now; RegistryUnreachable when it does not answer."""
         answer = await self._ask("/registry/disk", {})
         try:
-            return msgspec.convert(answer.body, Disk)
+            disk = msgspec.convert(answer.body, Disk)
         except msgspec.ValidationError as error:
             raise RegistryUnreachable(f"registry unreachable: {error}") from None
+        return Disk(free=min(disk.free, disk.total), total=disk.total)
 
     async def poll(self) -> None:
         """Refresh what is answered without asking."""
