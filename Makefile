@@ -36,6 +36,7 @@ ifeq ($(QEMU),no)
 	@CORRAL_DRIVER=$${CORRAL_DRIVER-simulated} exec $(RUN) -m embedded $(WITH_DATA) $(ARGS)
 else
 	@$(SETUP)/packages.sh "real VMs (QEMU=no declines)" $(QEMU_PACKAGES) || echo "setup: going on without"
+	@$(SETUP)/package-lists.sh "$(or $(DATA),$${XDG_DATA_HOME:-$$HOME/.local/share}/corral)/demo/packages"
 	@exec $(RUN) -m embedded $(WITH_DATA) $(ARGS)
 endif
 
@@ -46,6 +47,7 @@ stop: ## end what `make run` started, and its VMs (DATA=folder)
 test: setup ## all tests, after fetching what they need (ARGS="-k …")
 	@$(SETUP)/libraries.sh $(ENV)
 	@$(SETUP)/packages.sh "the tests with real VMs" $(QEMU_PACKAGES)
+	@$(SETUP)/package-lists.sh .local/guest-packages
 	@$(SETUP)/unpack-rabbitmq.sh .local/rabbitmq
 	@exec $(RUN) -m pytest $(ARGS)
 

@@ -27,6 +27,7 @@ fi
 wanted=$(cat "$requirements" $(printf '%s/pyproject.toml ' $members) | cksum)
 [ "$(cat "$stamp" 2>/dev/null)" = "$wanted $(pwd)" ] && exit 0
 
+"$environment/bin/python" -c 'import pip' 2>/dev/null || "$environment/bin/python" -m ensurepip >/dev/null
 pip="$environment/bin/python -m pip --disable-pip-version-check --quiet"
 say "installing $requirements"
 $pip install --require-hashes -r "$requirements"

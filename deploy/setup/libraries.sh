@@ -1,7 +1,10 @@
 #!/bin/sh
 # Have the shared libraries that the environment's mongod needs: libraries.sh ENVIRONMENT
+#
+# Nothing to do where another MongoDB is named, or where there is no such mongod.
 set -eu
 
+[ -n "${CORRAL_MONGODB_URL-}" ] && exit 0
 mongod=$("$1/bin/python" -c 'from chassis.servers.mongod import find_mongod; print(find_mongod())' 2>/dev/null) || exit 0
 command -v ldd >/dev/null || exit 0
 holes=$(ldd "$mongod" 2>/dev/null | sed -n 's/^[[:space:]]*\([^ ]*\) => not found$/\1/p')
