@@ -8,7 +8,6 @@ from typing import Any, TypeVar, Union
 
 import msgspec
 
-from chassis.bus.dispatch import Dispatcher
 from chassis.bus.memory import MemoryBus
 from chassis.bus.port import Delivery, Queue
 from chassis.service import Service
@@ -24,6 +23,7 @@ from node_agent.config import AgentSettings
 from node_agent.drivers.port import VmDriver
 from node_agent.drivers.simulated import SimulatedDriver, SimulatedHardware
 from node_agent.drivers.simulated_host import Delays, Fault, HistoryLine
+from node_agent.inbox import Inbox
 from node_agent.journal import Journal
 from node_agent.publisher import Publisher
 from node_agent.vm import Vm
@@ -106,11 +106,13 @@ class AgentWorld:
         journal.abandon()
         journal._flusher = None
         journal.sync = _nothing
-        publisher, dispatcher = self.part(Publisher), self.part(Dispatcher)
-        for task in (publisher._task, dispatcher._task):
+        publisher, dispatchers = self.part(Publisher), self.part(Inbox)._dispatchers
+        tasks = [publisher._task, *(dispatcher._task for dispatcher in dispatchers)]
+        for task in tasks:
             task.cancel()
-        await asyncio.wait([publisher._task, dispatcher._task])
-        dispatcher._task = None
+        await asyncio.wait(tasks)
+        for dispatcher in dispatchers:
+            dispatcher._task = None
         await self.stop()
 
     def part(self, kind: type[Any]) -> Any:

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from chassis.bus.dispatch import Dispatcher
 from chassis.bus.port import Bus
 from chassis.clock import Clock, SystemClock
 from chassis.config import BadSettings
@@ -14,11 +13,12 @@ from node_agent.config import SIMULATED, AgentSettings
 from node_agent.control import Control
 from node_agent.drivers import DRIVERS, DriverOptions
 from node_agent.drivers.port import VmDriver
-from node_agent.handlers import HANDLERS, Orders
+from node_agent.handlers import Orders
 from node_agent.host import Host, Limits
 from node_agent.identity import Identity, identities, local_address, process_id
 from node_agent.image_cache import ImageCache
 from node_agent.image_source import ImageSources
+from node_agent.inbox import Inbox
 from node_agent.journal import Journal
 from node_agent.loops import HeartbeatWheel, Watch
 from node_agent.node import Joined, Node
@@ -90,7 +90,7 @@ def build(
         sources,
         publisher,
         agent,
-        Dispatcher(watched, agent.queues, HANDLERS, orders.handle, clock),
+        Inbox(watched, agent.queues, orders.handle, clock),
         Loop("heartbeat", _TICK, wheel.turn, clock),
         Loop("watch", _WATCH, watch.look, clock),
         Loop("forget", _FORGET, watch.forget, clock),

@@ -86,9 +86,9 @@ class Start:
     async def bring_up(self, found: VmInfo | None) -> tuple[VmInfo, ScriptResult | None]:
         """The running VM, and the result of its script if that is monitored.
 
-        ``found``: the VM was booted already by an agent that was killed then.
+        ``found``: the VM was started already by an agent that was killed then.
         """
-        info = await self._boot() if found is None else found
+        info = await (self._boot() if found is None else self._boot_further())
         script = self._run.script
         if script is None or script.condition is ScriptCondition.NETWORK:
             info = await self._wait_for_network(info, needed=script is not None)
@@ -119,6 +119,12 @@ class Start:
                     )
                 )
                 return await self._driver.start(self._name)
+
+    async def _boot_further(self) -> VmInfo:
+        """Nobody knows how far the guest has come: a script may not begin before it is up."""
+        self._attempt.moved(VmPhase.PREPARING)
+        self._attempt.limit(self._host.limits.start)
+        return await self._driver.start(self._name)
 
     def _pulling(self, share: float) -> None:
         self._attempt.moved(VmPhase.PULLING, share)
