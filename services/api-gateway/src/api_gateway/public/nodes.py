@@ -110,10 +110,7 @@ def node(
             free_disk_space=usage.free_disk,
             anka_disk_usage=usage.used_disk,
             host_arch=architecture(facts.arch) or _DEFAULT_ARCHITECTURE,
-            templates=tuple(
-                PublicTemplateOnNode(uuid=cached.id, name=cached.name, tag=cached.tag)
-                for cached in facts.templates
-            ),
+            templates=_templates(facts),
             last_updated=status.last_seen,
             timestamp=epoch(status.last_seen),
             agent_version=facts.agent_version,
@@ -138,6 +135,13 @@ def _version(facts: NodeFacts) -> PublicVersion:
         build=hypervisor.build,
         license=hypervisor.license,
         expires=hypervisor.expires,
+    )
+
+
+def _templates(facts: NodeFacts) -> tuple[PublicTemplateOnNode, ...]:
+    return tuple(
+        PublicTemplateOnNode(uuid=cached.id, name=cached.name, tag=cached.tag)
+        for cached in facts.templates
     )
 
 
