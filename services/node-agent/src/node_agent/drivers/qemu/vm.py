@@ -21,6 +21,7 @@ RUNNING, STOPPED, SUSPENDED, FAILED = "running", "stopped", "suspended", "failed
 """The words of VmInfo.status."""
 
 _STATUS = {
+    "prelaunch": STOPPED,
     "running": RUNNING,
     "paused": SUSPENDED,
     "suspended": SUSPENDED,
@@ -73,10 +74,19 @@ class Vm:
         self._address_asked = float("-inf")
 
     async def start(self, boot: Boot) -> VmInfo:
-        """Run it until the guest answers; nothing happens when it runs already."""
+        """Run it until the guest answers; one that runs already is only waited for.
+
+        A process that a killed agent left before the guest's first instruction is begun anew.
+        """
         async with self._turn:
-            if process.running(self._folder.path) is None:
+            pid = process.running(self._folder.path)
+            if pid is not None and await self._status() == STOPPED:
+                await process.end(pid)
+                pid = None
+            if pid is None:
                 await self._start(boot)
+            else:
+                await self._catch_up(pid)
         return await self.info()
 
     async def restart(self, boot: Boot) -> VmInfo:
@@ -179,6 +189,12 @@ class Vm:
         except BaseException:
             await asyncio.shield(process.end(pid))
             raise
+
+    async def _catch_up(self, pid: int) -> None:
+        """Finish the start of an agent that was killed, as far as it came."""
+        if self.record.started is None:
+            self._keep(started=self._host.clock.now())
+        await self._wait_for_guest(pid)
 
     async def _spawn(self, boot: Boot) -> int:
         """A QEMU whose monitor answers; another port is tried when somebody took the first."""

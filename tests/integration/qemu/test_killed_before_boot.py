@@ -1,0 +1,48 @@
+"""An agent killed between two steps of a start, as only a real QEMU shows it."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+from node_agent.drivers.qemu import process
+from node_agent.drivers.qemu.folder import VmFolder
+from tests.drivers import qemu
+
+KILLED_BEFORE_THE_FIRST_INSTRUCTION = """
+import asyncio, os, sys
+from pathlib import Path
+from chassis.clock import SystemClock
+from node_agent.drivers.qemu import QemuDriver, QemuSettings, vm
+from node_agent.drivers.qemu.accelerator import Accelerator
+vm.Vm._configure = lambda _vm: os._exit(9)
+settings = QemuSettings(root=Path(sys.argv[1]), accelerator=Accelerator.TCG)
+asyncio.run(QemuDriver(settings, SystemClock()).start(sys.argv[2]))
+"""
+
+
+async def test_a_process_whose_guest_never_ran_is_no_running_vm_and_starts_anew(
+    tmp_path: Path,
+) -> None:
+    case = qemu(tmp_path)
+    driver = await case.ready()
+    await driver.clone(case.spec("paused"))
+    folder = VmFolder(tmp_path / "vms", "paused").path
+    assert folder.exists()
+    agent = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", KILLED_BEFORE_THE_FIRST_INSTRUCTION, tmp_path, "paused"
+    )
+    assert await agent.wait() == 9
+    [left] = process.every(folder)
+
+    again = case.make()
+    [listed] = await again.list_vms()
+    assert (listed.info.status, listed.info.start_date) == ("stopped", None)
+    info = await again.start("paused")
+    assert info.status == "running"
+    assert info.start_date is not None
+    [fresh] = process.every(folder)
+    assert fresh != left
+    result = await again.run_script("paused", b"echo alive", 20.0)
+    assert result.stdout == "alive\n"
+    await again.delete("paused")
+    assert process.every(folder) == []
