@@ -27,7 +27,7 @@ from event_pusher.app import build as build_pusher
 from event_pusher.config import Settings as PusherSettings
 from node_agent.app import build as build_agent
 from node_agent.config import AgentSettings
-from node_agent.drivers.simulated import SimulatedDriver
+from node_agent.drivers.simulated import NO_DELAYS, SimulatedDriver
 from node_agent.drivers.simulated_host import Delays, HistoryLine, read_history
 from scheduler.app import build as build_scheduler
 from scheduler.config import SchedulerSettings
@@ -87,6 +87,7 @@ class Cloud:
         self.folder = folder
         self.gateways: list[Gateway] = []
         self.node_ids: list[str] = []
+        self.drivers: dict[str, SimulatedDriver] = {}
         self._running: list[tuple[Service, Fate]] = []
         self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30))
 
@@ -116,7 +117,7 @@ class Cloud:
         return fate
 
     async def agent(
-        self, node_id: str, fate: Fate | None = None, delays: Delays = Delays(), **settings: Any
+        self, node_id: str, fate: Fate | None = None, delays: Delays = NO_DELAYS, **settings: Any
     ) -> Fate:
         """An agent with a simulated driver; the same id again is the same host after a crash."""
         fate = fate or Fate()
@@ -131,9 +132,8 @@ class Cloud:
         clock = FatedClock(fate)
 
         def driver(identity: str) -> Any:
-            inner = SimulatedDriver(
-                identity, clock, state_dir=self.folder / "hosts", delays=delays
-            )
+            inner = SimulatedDriver(identity, clock, state_dir=self.folder / "hosts", delays=delays)
+            self.drivers[identity] = inner
             return fated_driver(inner, fate)
 
         service = build_agent(
@@ -235,7 +235,7 @@ class Cloud:
                 vms.pop(key, None)
             else:
                 vms[key] = line.name
-        for (instance_id, name) in vms:
+        for instance_id, name in vms:
             found[instance_id].append(name)
         return dict(found)
 

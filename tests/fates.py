@@ -11,6 +11,7 @@ from typing import Any
 
 from chassis.bus.port import Bus, Consumer, Delivery, Queue
 from chassis.clock import SystemClock
+from chassis.errors import BusDown
 from chassis.store.port import Store
 from contracts.documents import Said
 from node_agent.drivers.port import VmDriver
@@ -25,6 +26,9 @@ class Fate:
         self.passed: Counter[str] = Counter()
         self.dead = asyncio.Event()
         self.consumers: list[Consumer] = []
+        self.buses: list[FatedBus] = []
+        self._running = asyncio.Event()
+        self._running.set()
 
     async def reach(self, point: str) -> None:
         """Pass a point, or never return."""
@@ -34,9 +38,28 @@ class Fate:
         await self.live()
 
     async def live(self) -> None:
-        """Return only while alive."""
+        """Return only while alive and not frozen."""
+        await self._running.wait()
         if self.dead.is_set():
             await asyncio.get_running_loop().create_future()
+
+    def freeze(self) -> None:
+        """Stand still, as under SIGSTOP."""
+        self._running.clear()
+
+    def thaw(self) -> None:
+        """Go on as if nothing had been."""
+        self._running.set()
+
+    async def cut(self) -> None:
+        """Lose the network to the bus; the service goes on."""
+        for bus in self.buses:
+            await bus.cut()
+
+    async def heal(self) -> None:
+        """Have the network again."""
+        for bus in self.buses:
+            await bus.heal()
 
     async def kill(self) -> None:
         """Seal the fate now; what the service held unacknowledged goes back to its queues."""
@@ -64,11 +87,14 @@ class FatedBus:
     def __init__(self, bus: Bus, fate: Fate) -> None:
         self._bus = bus
         self._fate = fate
+        self._cut = False
+        self._wanted: list[tuple[Queue, Callable[[Delivery], None], Callable[[], None] | None]] = []
+        fate.buses.append(self)
 
     @property
     def connected(self) -> bool:
         """See Bus."""
-        return self._bus.connected
+        return self._bus.connected and not self._cut
 
     async def start(self) -> None:
         """The bus is up already."""
@@ -79,6 +105,8 @@ class FatedBus:
     async def publish(self, items: Sequence[Said]) -> Sequence[Said]:
         """See Bus."""
         await self._fate.reach("publish:before")
+        if self._cut:
+            raise BusDown
         unroutable = await self._bus.publish(items)
         await self._fate.reach("publish:after")
         return unroutable
@@ -96,9 +124,23 @@ class FatedBus:
             if not self._fate.dead.is_set():
                 receive(_FatedDelivery(delivery, self._fate))
 
+        self._wanted.append((queue, received, ready))
         consumer = await self._bus.consume(queue, received, ready)
         self._fate.consumers.append(consumer)
         return consumer
+
+    async def cut(self) -> None:
+        """Nothing gets through any more; what was unacknowledged goes back."""
+        self._cut = True
+        for consumer in self._fate.consumers:
+            await consumer.stop()
+        self._fate.consumers.clear()
+
+    async def heal(self) -> None:
+        """Connected and subscribed again."""
+        self._cut = False
+        for wanted in self._wanted:
+            self._fate.consumers.append(await self._bus.consume(*wanted))
 
 
 class _FatedDelivery:

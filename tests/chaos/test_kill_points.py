@@ -72,7 +72,7 @@ async def _ended(cloud: Cloud, wanted: set[str]) -> bool:
 async def test_a_killed_leader_is_succeeded_without_loss(bare_cloud, point, nth):
     cloud = bare_cloud
     doomed = await cloud.scheduler(Fate(point, nth))
-    await until(lambda: cloud.leader_is_there())
+    await until(cloud.leader_is_there)
     await cloud.scheduler()
     bury = asyncio.create_task(_bury(doomed))
     await cloud.gateway()

@@ -18,10 +18,6 @@ from scheduler.domain.world import World
 from scheduler.handlers.commands import act_on_wish, observe_document
 from scheduler.store import SchedulerStore
 
-FRESH = 30.0
-"""Seconds for which a StartVM is believed without a look at the database: its record cannot have
-ended and gone within that time (ended records stay a minute)."""
-
 _log = structlog.get_logger()
 
 
@@ -60,7 +56,7 @@ class Loader:
 
     async def load_missing(self, world: World, messages: Sequence[Message], moment: Moment) -> None:
         """Load documents, and tombstones of those that are gone, for ids not in memory."""
-        ids = {i for m in messages for i in _ids(m, moment) if i not in world.instances}
+        ids = {i for m in messages for i in self._ids(m, moment) if i not in world.instances}
         world.tombstones = set()
         if ids:
             for document in await self._documents.instances_by_id(ids):
@@ -71,6 +67,23 @@ class Loader:
             world.tombstones |= {
                 m.instance.id for m in messages if isinstance(m, StartVM) and m.instance.id in ids
             }
+
+    def _ids(self, message: Message, moment: Moment) -> Iterable[str]:
+        """Ids that a message is about.
+
+        A young StartVM is believed without a look at the database: its record cannot have ended
+        and gone yet, since ended records stay for ``keep`` seconds.
+        """
+        match message:
+            case StartVM():
+                age = (moment.now - message.instance.created).total_seconds()
+                return (message.instance.id,) if age > self._limits.keep / 2 else ()
+            case TerminateVM() | RestartVM() | UpdateVM() | VmReport():
+                return (message.instance_id,)
+            case NodeHello() | NodeHeartbeat():
+                return (vm.instance_id for vm in message.vms)
+            case _:
+                return ()
 
     async def pending(self) -> tuple[list[InstanceDocument], list[NodeDocument]]:
         """Documents whose wish nobody has observed: a message was lost, or is on its way."""
@@ -96,16 +109,3 @@ def _recall(world: World, document: InstanceDocument, moment: Moment) -> list[Sa
     again = [*instance.unsaid, say(instance.changed())] if instance.unsaid else []
     act_on_wish(world, instance, moment)
     return again
-
-
-def _ids(message: Message, moment: Moment) -> Iterable[str]:
-    match message:
-        case StartVM():
-            age = (moment.now - message.instance.created).total_seconds()
-            return (message.instance.id,) if age > FRESH else ()
-        case TerminateVM() | RestartVM() | UpdateVM() | VmReport():
-            return (message.instance_id,)
-        case NodeHello() | NodeHeartbeat():
-            return (vm.instance_id for vm in message.vms)
-        case _:
-            return ()

@@ -197,7 +197,9 @@ class Turns:
                 if await self._lease.committed(commit):
                     break
                 _log.warning("scheduler.commit_refused", error=str(error))
-                raise Unavailable("the database has moved on; rebuilding") from error
+                if not await self._lease.renew():
+                    raise NotLeading from error
+                raise
             else:
                 break
         COMMITS.inc()
