@@ -118,3 +118,21 @@ def test_a_late_template_message_does_not_undo_a_removal():
     assert templates.by_id == {}
     templates.stored(old)
     assert "t" in templates.by_id
+
+
+def test_a_node_shows_the_vms_that_run_on_it_and_no_longer():
+    projection = view()
+    projection.nodes.merge("n", EPOCH, (1, node_spec()), (1, node_status()))
+    running = instance_status(live=True, was_started=True, node_id="n")
+    stopped = instance_status(live=False, was_started=True, node_id="n")
+
+    def shown() -> int:
+        entry = projection.nodes.get("n")
+        assert entry is not None
+        return json.loads(projection.nodes.encoded(entry))["vm_count"]
+
+    for revision, (status, count) in enumerate([(running, 1), (stopped, 0), (running, 1)]):
+        projection.instances.merge("i", EPOCH, (1, instance_spec()), (revision, status))
+        assert shown() == count
+    projection.instances.remove("i")
+    assert shown() == 0

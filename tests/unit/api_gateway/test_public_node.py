@@ -3,11 +3,13 @@ from typing import Any
 
 import pytest
 
+from api_gateway.domain.occupancy import Occupied
 from api_gateway.public import nodes
 from contracts.groups import GroupDocument
 from contracts.nodes import CachedTemplate, NodeSpec, NodeState, NodeUsage, UsbDevice
 from tests.unit.api_gateway.documents import node_spec, node_status
 
+USED = Occupied(vms=1, vcpu=4, vram_mb=4096)
 GROUPS = {
     "g": GroupDocument(id="g", name="ios"),
     "h": GroupDocument(id="h", name="mac", description="all", fallback_group_id="g"),
@@ -15,7 +17,7 @@ GROUPS = {
 
 
 def shown(spec: NodeSpec | None = None, **status: Any) -> dict[str, Any]:
-    return json.loads(nodes.node("n", spec or node_spec(), node_status(**status), GROUPS))
+    return json.loads(nodes.node("n", spec or node_spec(), node_status(**status), GROUPS, USED))
 
 
 def test_every_documented_field_is_there():
@@ -48,6 +50,7 @@ def test_every_documented_field_is_there():
         "timestamp",
         "agent_version",
     }
+    assert (node["vm_count"], node["vcpu_count"], node["vram"]) == (1, 4, 4096)
     assert node["usb_devices"] is None
     assert node["timestamp"] == 1935655200
     assert node["capacity_mode"] == "number"
@@ -97,7 +100,7 @@ def test_the_architecture_is_always_one_of_two_words(arch, expected):
 
 def test_whole_shares_have_no_fraction():
     status = node_status(usage=NodeUsage(cpu_util=0.0, ram_util=0.25))
-    raw = nodes.node("n", node_spec(), status, {})
+    raw = nodes.node("n", node_spec(), status, {}, USED)
     assert b'"cpu_util":0,"ram_util":0.25,' in raw
 
 

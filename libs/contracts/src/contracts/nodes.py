@@ -128,9 +128,6 @@ class NodeStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     groups: tuple[str, ...] = ()
     unmanaged: tuple[UnknownVm, ...] = ()
     left: bool = False
-    vm_count: int = 0
-    vcpu_count: int = 0
-    vram_mb: int = 0
     joined: datetime
     changed: datetime
     last_seen: datetime

@@ -88,8 +88,10 @@ class Moves:
             )
 
     def take_nodes(self, documents: Iterable[NodeDocument]) -> None:
-        """Merge documents from the database."""
+        """Merge documents from the database; a node that left is there for its last event only."""
         for document in documents:
+            if document.status.left:
+                continue
             self._projection.nodes.merge(
                 document.id,
                 document.created,

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Generic, TypeVar
 
+from api_gateway.domain.occupancy import Occupancy
 from api_gateway.public import instances as public_instances
 from api_gateway.public import nodes as public_nodes
 from api_gateway.tombstones import Tombstones
@@ -79,8 +80,9 @@ NodeEntry = Entry[NodeSpec, NodeStatus]
 class Instances:
     """All instances, in order of arrival; those removed are remembered for a while."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, occupancy: Occupancy) -> None:
         self._entries: dict[str, InstanceEntry] = {}
+        self._occupancy = occupancy
         self._listed: list[bytes] | None = None
         self.removed = Tombstones(clock)
 
@@ -104,12 +106,13 @@ class Instances:
             return
         entry = self._entries.get(identity)
         if entry is None:
-            self._entries[identity] = Entry(identity, created, spec, status)
+            entry = self._entries[identity] = Entry(identity, created, spec, status)
             changed = True
         else:
             changed = entry.merge_spec(*spec) | entry.merge_status(*status)
         if changed:
             self._listed = None
+            self._occupancy.account(identity, entry.spec, entry.status)
 
     def merge_spec(self, identity: str, generation: int, spec: InstanceSpec) -> bool:
         """Take a newer wish; False when the instance is not known."""
@@ -123,6 +126,7 @@ class Instances:
     def remove(self, identity: str) -> None:
         """The record is gone for good."""
         self.removed.add(identity)
+        self._occupancy.drop(identity)
         if self._entries.pop(identity, None) is not None:
             self._listed = None
 
@@ -156,8 +160,9 @@ class Instances:
 class Nodes:
     """All nodes; one that was removed may join again under its id, as a younger document."""
 
-    def __init__(self, groups: "Groups") -> None:
+    def __init__(self, groups: "Groups", occupancy: Occupancy) -> None:
         self._entries: dict[str, NodeEntry] = {}
+        self._occupancy = occupancy
         self._groups = groups
         self._groups_seen = 0
         self._removed: dict[str, datetime] = {}
@@ -204,14 +209,22 @@ class Nodes:
 
     def encoded(self, entry: NodeEntry) -> bytes:
         """The public object."""
+        self._forget_moved()
         if self._groups.revision != self._groups_seen:
             self._groups_seen = self._groups.revision
             for known in self._entries.values():
                 known.forget()
         if entry.flat is None:
             groups = self._groups.by_id
-            entry.flat = public_nodes.node(entry.id, entry.spec, entry.status, groups)
+            used = self._occupancy.of(entry.id)
+            entry.flat = public_nodes.node(entry.id, entry.spec, entry.status, groups, used)
         return entry.flat
+
+    def _forget_moved(self) -> None:
+        for identity in self._occupancy.moved:
+            if (entry := self._entries.get(identity)) is not None:
+                entry.forget()
+        self._occupancy.moved.clear()
 
     def listed(self) -> list[bytes]:
         """Every element of the public list."""
@@ -274,6 +287,7 @@ class Projection:
 
     def __init__(self, clock: Clock) -> None:
         self.groups = Groups()
-        self.instances = Instances(clock)
-        self.nodes = Nodes(self.groups)
+        occupancy = Occupancy()
+        self.instances = Instances(clock, occupancy)
+        self.nodes = Nodes(self.groups, occupancy)
         self.templates = Templates()

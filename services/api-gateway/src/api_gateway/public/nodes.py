@@ -6,6 +6,7 @@ from datetime import datetime
 import msgspec
 
 from api_gateway.domain.membership import groups_of
+from api_gateway.domain.occupancy import Occupied
 from api_gateway.public.groups import PublicGroup, public_group
 from api_gateway.public.scalars import architecture, epoch, number
 from contracts.groups import GroupDocument
@@ -83,7 +84,11 @@ def state_of(spec: NodeSpec, status: NodeStatus) -> NodeState:
 
 
 def node(
-    node_id: str, spec: NodeSpec, status: NodeStatus, groups: Mapping[str, GroupDocument]
+    node_id: str,
+    spec: NodeSpec,
+    status: NodeStatus,
+    groups: Mapping[str, GroupDocument],
+    used: Occupied,
 ) -> bytes:
     """The node as the wire shows it: what operators set, else what the agent said."""
     facts, usage = status.facts, status.usage
@@ -93,9 +98,9 @@ def node(
             node_name=_given(spec.name, facts.name) or node_id,
             cpu_count=facts.cpu_count,
             ram=facts.ram_gb,
-            vm_count=status.vm_count,
-            vcpu_count=status.vcpu_count,
-            vram=status.vram_mb,
+            vm_count=used.vms,
+            vcpu_count=used.vcpu,
+            vram=used.vram_mb,
             cpu_util=number(usage.cpu_util),
             ram_util=number(usage.ram_util),
             ip_address=_given(spec.host, facts.address),
