@@ -91,7 +91,8 @@ class InstanceStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 
     ``attempt`` 0: no order ever went out. ``live``: the attempt may have a VM on ``node_id``,
     so its capacity is held. ``lost``: in Error only because its node is silent.
-    ``giving_up``: the attempt took too long and was ordered away. ``deadline`` and ``valid_until`` belong to the running attempt.
+    ``giving_up``: the attempt took too long and was ordered away.
+    ``deadline`` and ``valid_until`` belong to the running attempt.
     ``changed`` is the public ``ts``; ``ended`` starts the minute before removal.
     """
 
