@@ -206,3 +206,14 @@ async def test_many_nodes_of_a_process_can_share_one_queue(world: AgentWorld):
     await world.order(*(world.run_vm(f"i-{node}", node_id=node, queue=NODE) for node in ids))
     await world.heard(VmStarted, 50)
     assert {report.node_id for report in world.said(VmStarted)} == set(ids)
+
+
+async def test_a_heartbeat_names_the_shared_queue_for_a_cloud_that_forgot_the_node(
+    world: AgentWorld,
+):
+    await world.start(nodes=2, shared_queue=True)
+    assert (await world.beat()).queue == NODE
+    await world.stop()
+    world.reports.clear()
+    await world.start()
+    assert (await world.beat()).queue == ""

@@ -45,7 +45,7 @@ async def test_the_newest_record_of_an_instance_is_read_again(path: Path, clock:
     await journal.record(a_record(2))
     journal.abandon()
     again = opened(path, clock)
-    assert {r.instance_id: r.vm_name for r in again.of_node("n")} == {"i-1": "vm", "i-2": ""}
+    assert {r.instance_id: r.vm_name for r in again.by_node()["n"]} == {"i-1": "vm", "i-2": ""}
     again.abandon()
 
 
@@ -77,16 +77,29 @@ async def test_a_torn_last_line_is_dropped(path: Path, clock: ManualClock):
     journal.abandon()
     append(path, b'{"node_id":"n","inst')
     again = opened(path, clock)
-    assert [r.instance_id for r in again.of_node("n")] == ["i-1"]
+    assert [r.instance_id for r in again.by_node()["n"]] == ["i-1"]
     await again.record(a_record(2))
     again.abandon()
-    assert len(opened(path, clock).records) == 2
+    third = opened(path, clock)
+    assert len(third.records) == 2
+    third.abandon()
 
 
 async def test_a_damaged_line_in_the_middle_is_an_error(path: Path, clock: ManualClock):
     append(path, b'{"broken\n{"node_id":"n","instance_id":"i","attempt":1}\n')
+    journal = Journal(path, clock)
     with pytest.raises(BadJournal, match="line 1"):
-        opened(path, clock)
+        journal.open()
+    journal.abandon()
+
+
+async def test_two_agents_cannot_use_one_journal(path: Path, clock: ManualClock):
+    first, second = opened(path, clock), Journal(path, clock)
+    with pytest.raises(BadJournal, match="another agent uses it"):
+        second.open()
+    second.abandon()
+    first.abandon()
+    opened(path, clock).abandon()
 
 
 async def test_what_is_over_is_dropped_when_the_file_is_read(path: Path, clock: ManualClock):
@@ -97,7 +110,7 @@ async def test_what_is_over_is_dropped_when_the_file_is_read(path: Path, clock: 
     journal.abandon()
     await clock.advance(600)
     again = opened(path, clock)
-    assert [r.instance_id for r in again.of_node("n")] == ["i-2"]
+    assert [r.instance_id for r in again.by_node()["n"]] == ["i-2"]
     assert lines(path) == 1
     again.abandon()
 
@@ -110,7 +123,7 @@ async def test_a_large_file_is_rewritten_while_it_is_used(path: Path, clock: Man
     assert lines(path) < 4200
     await journal.close()
     again = opened(path, clock)
-    assert {r.epoch for r in again.of_node("n")} == {299}
+    assert {r.epoch for r in again.by_node()["n"]} == {299}
     assert len(again.records) == 20
     again.abandon()
 
@@ -141,7 +154,7 @@ async def test_while_the_disk_refuses_writers_wait_and_nothing_is_lost(
 async def test_without_a_path_nothing_is_written_and_nobody_waits(clock: ManualClock):
     journal = opened(None, clock)
     await journal.record(a_record(1))
-    assert journal.of_node("n")
+    assert journal.by_node()["n"]
     await journal.close()
 
 

@@ -276,3 +276,17 @@ async def test_a_start_and_its_stop_together_leave_nothing(world: AgentWorld):
     await world.heard(VmGone)
     assert await world.driver.list_vms() == []
     assert world.said(VmStarted) == []
+
+
+async def test_an_older_vm_that_cannot_be_deleted_sends_the_start_elsewhere(world: AgentWorld):
+    world.faults = (Fault(verb="delete", nth=1, every=True),)
+    await world.start()
+    await world.started()
+    await world.order(world.run_vm(attempt=2))
+    await until(lambda: world.vm().record.leftovers)
+    for _ in range(10):
+        await world.clock.advance(1)
+    failed = await world.heard(VmFailed)
+    assert not failed.final
+    assert "cannot be deleted" in failed.message
+    assert [line.attempt for line in world.history("start")] == [1]

@@ -37,8 +37,9 @@ class Agent:
     async def start(self) -> None:
         """See Part."""
         self._journal.open()
-        for node in self.nodes.values():
-            await node.start()
+        records = self._journal.by_node()
+        for node_id, node in self.nodes.items():
+            await node.start(records.get(node_id, []))
         NODES.set(len(self.nodes))
         _log.info("agent.started", nodes=len(self.nodes), instances=len(self._journal.records))
 

@@ -22,7 +22,9 @@ from chassis.service import until_signal
 from node_agent.app import NAME, build
 from node_agent.config import AgentSettings
 from node_agent.control import NotRunning, ask
+from node_agent.drivers.port import DriverError
 from node_agent.flags import ForeignFlags, JoinFlags
+from node_agent.journal import BadJournal
 from node_agent.node import VERSION
 
 DEFAULT_DATA = "~/.local/share/corral/agent"
@@ -109,7 +111,10 @@ async def serve(settings: AgentSettings) -> int:
     try:
         _say("Testing connection to the controller...: ")
         _say("Ok\n" if await _connects(bus) else "no answer yet, trying on\n")
-        await service.start()
+        try:
+            await service.start()
+        except (DriverError, BadJournal, OSError) as error:
+            return _fail(str(error))
         _say("Success!\nCorral cloud join success\n")
         await _first(until_signal(), _ended(disjoined))
         with contextlib.suppress(TimeoutError):

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import fcntl
 import os
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -39,6 +41,7 @@ class Journal:
         self._written = 0
         self._size = 0
         self._file = -1
+        self._locked = -1
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
         self._flusher: asyncio.Task[None] | None = None
 
@@ -47,15 +50,19 @@ class Journal:
         if self._path is None or self._file >= 0:
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock()
         now = self._clock.now()
         self.records = {
             key: record for key, record in _read(self._path).items() if not _over(record, now)
         }
         self._rewrite([self._encode(record) for record in self.records.values()])
 
-    def of_node(self, node_id: str) -> list[Record]:
-        """Every record of one node."""
-        return [record for record in self.records.values() if record.node_id == node_id]
+    def by_node(self) -> dict[str, list[Record]]:
+        """Every record, under the id of its node."""
+        found: dict[str, list[Record]] = defaultdict(list)
+        for record in self.records.values():
+            found[record.node_id].append(record)
+        return found
 
     def put(self, record: Record) -> None:
         """Remember; durable after the next ``sync``."""
@@ -102,9 +109,19 @@ class Journal:
         if self._flusher is not None:
             self._flusher.cancel()
         self._thread.shutdown(wait=True)
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+        for file in (self._file, self._locked):
+            if file >= 0:
+                os.close(file)
+        self._file = self._locked = -1
+
+    def _lock(self) -> None:
+        """One process at a time; the lock ends with the process, however it ends."""
+        assert self._path is not None
+        self._locked = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._locked, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BadJournal(f"{self._path}: another agent uses it") from error
 
     async def _flush(self) -> None:
         loop = asyncio.get_running_loop()
@@ -202,7 +219,7 @@ def _whole(lines: list[bytes]) -> Iterable[bytes]:
 
 
 class BadJournal(Exception):
-    """A line in the middle of the journal cannot be read: this is not our file, or damaged"""
+    """The journal is damaged, no journal at all, or another agent's"""
 
 
 def _write_all(file: int, data: bytes) -> None:

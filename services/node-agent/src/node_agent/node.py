@@ -1,7 +1,7 @@
 """One node of this process: what it says of itself, and when."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -9,6 +9,7 @@ import structlog
 from chassis.errors import CorralError
 from contracts.messages import Message
 from contracts.nodes import (
+    CachedTemplate,
     CapacityMode,
     ConfigureAgent,
     NodeFacts,
@@ -17,6 +18,7 @@ from contracts.nodes import (
     NodeHello,
 )
 from node_agent.adoption import adopt
+from node_agent.domain.record import Record
 from node_agent.drivers.port import DriverError, HostFacts
 from node_agent.host import Host
 from node_agent.publisher import Telling
@@ -50,6 +52,7 @@ class Node:
         self.templates = Templates(host)
         self.heartbeat = heartbeat
         self._joined = joined
+        self._own_queue = "" if joined.queue == host.node_id else joined.queue
         self._config_version = 0
         self._told_facts: NodeFacts | None = None
         self._hello_due = True
@@ -61,9 +64,9 @@ class Node:
         """The queue that brings this node's orders."""
         return self._joined.queue
 
-    async def start(self) -> None:
-        """Reconcile the journal with the hypervisor."""
-        await adopt(self.host, self.vms, self.host.journal.of_node(self.host.node_id))
+    async def start(self, records: Sequence[Record]) -> None:
+        """Reconcile what the journal knows of this node with the hypervisor."""
+        await adopt(self.host, self.vms, records)
 
     async def stop(self) -> None:
         """Leave everything as it stands: VMs go on running."""
@@ -126,7 +129,13 @@ class Node:
         else:
             news = facts if facts != self._told_facts else None
             report = NodeHeartbeat(
-                node_id=host.node_id, at=at, facts=news, usage=usage, vms=lines, unknown=unknown
+                node_id=host.node_id,
+                at=at,
+                queue=self._own_queue,
+                facts=news,
+                usage=usage,
+                vms=lines,
+                unknown=unknown,
             )
         self._said = host.publisher.mention(report)
 
@@ -162,7 +171,7 @@ class Node:
             agent_version=VERSION,
             hypervisor=seen.hypervisor,
             capabilities=tuple(sorted(driver.capabilities)),
-            templates=tuple(await driver.templates()),
+            templates=tuple(sorted(await driver.templates(), key=_by_tag)),
             usb_devices=seen.usb_devices,
             vlans=seen.vlans,
             reserve=await host.images.reserve(),
@@ -172,6 +181,11 @@ class Node:
 def _vcpu_limit(seen: HostFacts) -> int:
     """Twice the cores on amd64, the cores on arm64, as documented for resource mode."""
     return seen.cpu_count * (2 if seen.arch == "amd64" else 1)
+
+
+def _by_tag(template: CachedTemplate) -> tuple[str, str]:
+    """An order that does not change with use, so that unchanged facts stay equal."""
+    return template.id, template.tag
 
 
 def _nothing() -> None:

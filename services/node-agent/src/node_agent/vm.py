@@ -212,8 +212,8 @@ class Vm:
         run = self.record.run
         if run is None:
             return  # a StopVm came before this could begin
-        await self._clear_leftovers()
         try:
+            await self._clear_leftovers(_DELETE_TRIES)
             info, result = await Start(self._host, self, run).bring_up(found)
         except ScriptFailed as failed:
             await self._script_failed(failed)
@@ -276,16 +276,18 @@ class Vm:
 
     async def _tear_down(self) -> None:
         await delete_vm(self._host, self.record.vm_name, UNTIL_DONE)
-        await self._clear_leftovers()
+        await self._clear_leftovers(UNTIL_DONE)
         await self.keep(self.record.with_(phase=VmPhase.GONE, vm_name=""))
         self.phase, self.info = VmPhase.GONE, None
         self.tell_gone(self.record.stopped)
         _log.info("vm.gone", instance=self.record.instance_id, node=self.record.node_id)
 
-    async def _clear_leftovers(self) -> None:
+    async def _clear_leftovers(self, tries: int) -> None:
+        """Delete the VMs of older attempts; HostFault when that fails so often."""
         if self.record.leftovers:
             for name in self.record.leftovers:
-                await delete_vm(self._host, name, UNTIL_DONE)
+                if not await delete_vm(self._host, name, tries):
+                    raise HostFault(f"{name} of an older attempt cannot be deleted")
             self.put(self.record.with_(leftovers=()))
         owed, self._owed_gone = self._owed_gone, []
         for attempt in owed:
