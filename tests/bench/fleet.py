@@ -60,10 +60,14 @@ class Member:
 
 
 class Fleet:
-    """Servers, then services, in the order they are added; all ends in reverse."""
+    """Servers, then services, in the order they are added; all ends in reverse.
 
-    def __init__(self, folder: Path) -> None:
+    ``profiled`` names the service that runs under the profiler.
+    """
+
+    def __init__(self, folder: Path, profiled: str = "") -> None:
         self.folder = folder
+        self.profiled = profiled
         self.mongod: MongoServer = mongo_server(folder / "mongod")
         self.rabbitmq: RabbitServer = rabbit_server(folder / "rabbitmq")
         self.members: list[Member] = []
@@ -85,10 +89,17 @@ class Fleet:
             "rabbitmq_url": self.rabbitmq.url,
             "metrics_port": member.metrics_port,
         }
+        if name == self.profiled:
+            argv = [sys.executable, "-m", "cProfile", "-o", self.profile, *argv]
         member.start(argv, common | settings)
         if wait:
             await until(lambda: member.ready(self.http), _READY_LIMIT, every=0.05)
         return member
+
+    @property
+    def profile(self) -> Path:
+        """Where the profiled service leaves its profile when it ends."""
+        return self.folder / "profile"
 
     def add_tool(self, name: str, argv: list[str | Path]) -> Member:
         """Start a process that is no service: a receiver, a load generator."""
@@ -120,9 +131,11 @@ class Fleet:
         return found
 
     async def stop(self) -> None:
-        """End every process."""
+        """End every process, the profiled one properly: it writes its profile then."""
         await self.http.close()
         for member in reversed(self.members):
+            if member.name == self.profiled:
+                await member.stop()
             member.kill()
         self.rabbitmq.kill()
         self.mongod.kill()

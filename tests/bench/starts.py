@@ -7,6 +7,7 @@ line is one JSON object; nothing is asserted on time.
 """
 
 import argparse
+import pstats
 import shutil
 import sys
 import tempfile
@@ -42,7 +43,7 @@ class Bench:
 
     def __init__(self, chosen: argparse.Namespace, folder: Path) -> None:
         self.chosen = chosen
-        self.fleet = Fleet(folder)
+        self.fleet = Fleet(folder, chosen.profile)
         self.began = time.perf_counter()
         self.phases: dict[str, float] = {}
         self.gateways = [f"http://127.0.0.1:{free_port()}" for _ in range(chosen.gateways)]
@@ -267,6 +268,8 @@ async def measure(chosen: argparse.Namespace) -> dict[str, object]:
         return await bench.run()
     finally:
         await bench.fleet.stop()
+        if chosen.profile:
+            pstats.Stats(str(bench.fleet.profile)).sort_stats("tottime").print_stats(40)
         if chosen.keep:
             print(f"kept: {folder}")
         else:
@@ -283,6 +286,7 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--gateways", type=int, default=1)
     parser.add_argument("--agents", type=int, default=1)
+    parser.add_argument("--profile", default="", help="scheduler, gateway, … under cProfile")
     parser.add_argument("--keep", action="store_true", help="keep logs and data")
     print(msgspec.json.encode(uvloop.run(measure(parser.parse_args()))).decode())
 
