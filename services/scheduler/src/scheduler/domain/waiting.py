@@ -1,7 +1,7 @@
 """Who waits for a node: equal requests in one line, lines tried in the order of their heads."""
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from contracts.instances import Reason
@@ -12,12 +12,16 @@ Order = tuple[int, datetime, str]
 
 
 class Line:
-    """Instances with one request, best first. ``parked``: the reasons why its head waits."""
+    """Instances with one request, best first.
+
+    ``parked``: the reasons why its head waits. ``announced``: the head that is among those ready.
+    """
 
     def __init__(self, request: Request) -> None:
         self.request = request
         self.heap: list[tuple[Order, int, Instance]] = []
         self.parked: tuple[Reason, ...] | None = None
+        self.announced: Order | None = None
 
     def head(self) -> Instance | None:
         """The next to be placed; those that no longer wait are dropped."""
@@ -45,28 +49,32 @@ class Waiting:
             line = self._lines[request] = Line(request)
         self._count += 1
         heapq.heappush(line.heap, (instance.order, self._count, instance))
-        if line.parked is None:
-            self._announce(line)
+        self._announce(line)
         return line
 
     def next(self) -> Line | None:
-        """The line whose head is to be placed now."""
+        """The line whose head is to be placed now: take it or park it."""
         while self._ready:
-            order, _, line = self._ready[0]
-            head = line.head()
-            if head is None or line.parked is not None or head.order != order:
-                heapq.heappop(self._ready)
-                if head is None and self._lines.get(line.request) is line:
-                    del self._lines[line.request]
-                elif head is not None and line.parked is None and head.order > order:
-                    self._announce(line)
+            order, _, line = heapq.heappop(self._ready)
+            if line.announced != order:
                 continue
-            return line
+            line.announced = None
+            head = line.head()
+            if head is None:
+                del self._lines[line.request]
+            elif head.order == order and line.parked is None:
+                return line
+            else:
+                self._announce(line)
         return None
 
     def taken(self, line: Line) -> None:
         """The head of the line got a node."""
         heapq.heappop(line.heap)
+        if line.head() is None:
+            del self._lines[line.request]
+        else:
+            self._announce(line)
 
     def park(self, line: Line, reasons: tuple[Reason, ...]) -> None:
         """No node takes the head, hence none of the line."""
@@ -74,19 +82,28 @@ class Waiting:
 
     def wake(self, archs: set[str]) -> None:
         """Nodes of these architectures can take more: try the lines they may serve again."""
-        for line in self._lines.values():
-            if line.parked is not None and (not line.request.arch or line.request.arch in archs):
-                line.parked = None
-                self._announce(line)
+        self._wake(lambda request: not request.arch or request.arch in archs)
 
     def wake_all(self) -> None:
         """Groups changed: try every line again."""
-        for line in self._lines.values():
-            if line.parked is not None:
-                line.parked = None
+        self._wake(lambda _: True)
+
+    def _wake(self, may_help: Callable[[Request], bool]) -> None:
+        for line in list(self._lines.values()):
+            if line.parked is None or not may_help(line.request):
+                continue
+            line.parked = None
+            if line.head() is None:
+                del self._lines[line.request]
+            else:
                 self._announce(line)
 
     def _announce(self, line: Line) -> None:
-        if head := line.head():
+        """Have the line's head among those ready, once."""
+        head = line.head()
+        if head is None or line.parked is not None:
+            return
+        if line.announced is None or head.order < line.announced:
+            line.announced = head.order
             self._count += 1
             heapq.heappush(self._ready, (head.order, self._count, line))
