@@ -34,7 +34,8 @@ from node_agent.drivers.qemu.folder import VmFolder, VmRecord
 from node_agent.drivers.qemu.machine import PROGRAM
 from node_agent.drivers.qemu.qcow2 import create_overlay, read_header
 from node_agent.drivers.qemu.space import used
-from node_agent.drivers.qemu.vm import FAILED, Boot, Host, Vm
+from node_agent.drivers.qemu.status import FAILED
+from node_agent.drivers.qemu.vm import Boot, Host, Vm
 
 ARCHITECTURE = "amd64"
 _VERSION = re.compile(r"version (?P<version>\S+)")

@@ -16,21 +16,8 @@ from node_agent.drivers.qemu.folder import VmFolder, VmRecord
 from node_agent.drivers.qemu.guest_agent import GuestAgent
 from node_agent.drivers.qemu.machine import NETWORK_CARD, arguments
 from node_agent.drivers.qemu.qmp import Command
+from node_agent.drivers.qemu.status import FAILED, RUNNING, STOPPED, of_monitor
 
-RUNNING, STOPPED, SUSPENDED, FAILED = "running", "stopped", "suspended", "failed"
-"""The words of VmInfo.status."""
-
-_STATUS = {
-    "prelaunch": STOPPED,
-    "running": RUNNING,
-    "paused": SUSPENDED,
-    "suspended": SUSPENDED,
-    "save-vm": SUSPENDED,
-    "io-error": FAILED,
-    "internal-error": FAILED,
-    "guest-panicked": FAILED,
-    "shutdown": STOPPED,
-}
 _MONITOR_SECONDS = 20.0
 _PORT_TRIES = 20
 _TIDY_SECONDS = 5.0
@@ -168,7 +155,7 @@ class Vm:
             (answer,) = await qmp.execute(self._folder.path, Command("query-status"), timeout=2.0)
         except NoAnswer:
             return RUNNING
-        return _STATUS.get(answer["status"], RUNNING)
+        return of_monitor(answer["status"])
 
     async def _ip(self) -> str:
         """The guest's address, asked again now and then, and whenever it has none."""

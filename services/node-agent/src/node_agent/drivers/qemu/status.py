@@ -1,0 +1,18 @@
+"""The words of VmInfo.status, and which of QEMU's own run states is which."""
+
+RUNNING, STOPPED, SUSPENDED, FAILED = "running", "stopped", "suspended", "failed"
+
+_OF_MONITOR = {
+    "paused": SUSPENDED,
+    "suspended": SUSPENDED,
+    "save-vm": SUSPENDED,
+    "io-error": FAILED,
+    "internal-error": FAILED,
+    "guest-panicked": FAILED,
+    "shutdown": STOPPED,
+}
+
+
+def of_monitor(word: str) -> str:
+    """What a run state of QEMU's monitor is called; while it boots it runs."""
+    return _OF_MONITOR.get(word, RUNNING)
