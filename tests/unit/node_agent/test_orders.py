@@ -279,7 +279,7 @@ async def test_a_start_and_its_stop_together_leave_nothing(world: AgentWorld):
 
 
 async def test_an_older_vm_that_cannot_be_deleted_sends_the_start_elsewhere(world: AgentWorld):
-    world.faults = (Fault(verb="delete", nth=1, every=True),)
+    world.faults = tuple(Fault(verb="delete", nth=number) for number in range(1, 4))
     await world.start()
     await world.started()
     await world.order(world.run_vm(attempt=2))
