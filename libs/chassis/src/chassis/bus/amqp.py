@@ -5,21 +5,26 @@ one channel) is dropped, and made anew with everything that belongs to it.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import aio_pika
+from aiormq.abc import DeliveredMessage
+from aiormq.channel import Channel
+from aiormq.exceptions import ChannelNotFoundEntity
 from yarl import URL
 
 from chassis.bus import topology
-from chassis.bus.amqp_consumer import Subscription
+from chassis.bus.amqp_consumer import Subscription, Wiring, dead_letter
 from chassis.bus.amqp_link import BROKEN, CALL_LIMIT, Link, Opened
 from chassis.bus.amqp_publisher import Publisher
 from chassis.bus.amqp_tap import TapFactory
+from chassis.bus.dead_letters import DeadLetter
 from chassis.bus.packing import Packet, pack
-from chassis.bus.port import Delivery, Queue
+from chassis.bus.port import RETRY_DELAYS, Delivery, Queue
 from chassis.clock import Clock
-from chassis.errors import BusDown
+from chassis.errors import BusDown, NotFound
 from chassis.telemetry import CONNECTED, PUBLISHED
 from contracts.documents import Said
 
@@ -33,7 +38,15 @@ class AmqpBus:
     A blocked publisher so never holds up acknowledgements. ``publish_limit`` in seconds.
     """
 
-    def __init__(self, url: str, clock: Clock, *, publish_limit: float = 10.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        clock: Clock,
+        *,
+        publish_limit: float = 10.0,
+        retry_delays: Sequence[float] = RETRY_DELAYS,
+    ) -> None:
+        self._retry_delays = retry_delays
         self._url = URL(url).update_query(heartbeat=_HEARTBEAT)
         self._clock = clock
         self._publish_limit = publish_limit
@@ -81,13 +94,51 @@ class AmqpBus:
     ) -> Subscription:
         """See Bus."""
         number = len(self._subscriptions)
-        subscription = Subscription(
-            number, self._consuming, self._clock, queue, self._put, receive, ready
-        )
+        wiring = Wiring(self._consuming, self._clock, self._put, self._retry_delays)
+        subscription = Subscription(number, wiring, queue, receive, ready)
         self._subscriptions.append(subscription)
         if await self._consuming.tried():
             await subscription.tried()
         return subscription
+
+    async def dead_letters(self, name: str, limit: int = 1000) -> list[DeadLetter]:
+        """See DeadLetterBox."""
+        async with self._looking_at(name, limit) as (_, letters):
+            return [dead_letter(number, letter) for number, letter in enumerate(letters, 1)]
+
+    async def replay(self, name: str, numbers: Sequence[int]) -> int:
+        """See DeadLetterBox."""
+        async with self._looking_at(name, max(numbers, default=0)) as (channel, letters):
+            chosen = [letters[n - 1] for n in sorted(set(numbers)) if 0 < n <= len(letters)]
+            for letter in chosen:
+                known = dead_letter(0, letter)
+                await self._put(known.queue, known.body, {topology.KEY: known.key})
+                await channel.basic_ack(letter.delivery_tag or 0)
+        return len(chosen)
+
+    @asynccontextmanager
+    async def _looking_at(
+        self, name: str, limit: int
+    ) -> AsyncIterator[tuple[Channel, list[DeliveredMessage]]]:
+        """The first messages of a queue; those not acknowledged go back in their order."""
+        if not await self._consuming.tried():
+            raise BusDown("not connected to the message broker")
+        channel = await (await self._consuming.opened()).channel()
+        letters: list[DeliveredMessage] = []
+        try:
+            while len(letters) < limit:
+                letter = await channel.basic_get(name, timeout=CALL_LIMIT)
+                if letter.delivery_tag is None:
+                    break
+                letters.append(letter)
+            yield channel, letters
+        except ChannelNotFoundEntity as error:
+            raise NotFound(f"queue {name} does not exist") from error
+        except BROKEN as error:
+            raise BusDown(str(error)[:200]) from error
+        finally:
+            with suppress(*BROKEN):
+                await channel.close()
 
     async def _put(self, name: str, body: bytes, headers: dict[str, Any]) -> None:
         """Into one queue, past the exchange."""

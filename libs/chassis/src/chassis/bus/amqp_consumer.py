@@ -3,10 +3,11 @@
 import asyncio
 import random
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
+import msgspec
 import structlog
 from aiormq import spec
 from aiormq.abc import DeliveredMessage
@@ -16,6 +17,7 @@ from chassis.bus import topology
 from chassis.bus.amqp_frames import Deliver
 from chassis.bus.amqp_link import BROKEN, CALL_LIMIT, LONGEST_PAUSE, PAUSE, Link
 from chassis.bus.amqp_receiver import Receiver
+from chassis.bus.dead_letters import DeadLetter
 from chassis.bus.port import Delivery, Queue, QueueKind
 from chassis.clock import Clock
 from chassis.errors import BusDown
@@ -31,6 +33,15 @@ class Put(Protocol):
     def __call__(self, name: str, body: bytes, headers: dict[str, Any]) -> Awaitable[None]:
         """See Put."""
         ...
+
+
+class Wiring(msgspec.Struct, frozen=True):
+    """What every subscription of one bus shares."""
+
+    link: Link
+    clock: Clock
+    put: Put
+    retry_delays: Sequence[float]
 
 
 class AmqpDelivery:
@@ -74,11 +85,7 @@ class AmqpDelivery:
 
     async def retry(self, body: bytes) -> None:
         """See Delivery."""
-        queue = self._subscription.queue
-        if topology.retry_queue(queue, self.attempt) is None:
-            await self.dead_letter(body, f"failed {self.attempt + 1} times")
-        else:
-            await self._subscription.put_off(body, self.key, self.attempt)
+        await self._subscription.put_off(body, self.key, self.attempt)
 
     async def dead_letter(self, body: bytes, reason: str) -> None:
         """See Delivery."""
@@ -91,18 +98,17 @@ class Subscription:
     def __init__(
         self,
         number: int,
-        link: Link,
-        clock: Clock,
+        wiring: Wiring,
         queue: Queue,
-        put: Put,
         receive: Callable[[Delivery], None],
         ready: Callable[[], None] | None,
     ) -> None:
         self.queue = queue
         self._shared = f"nodes.{number % _SHARED_CHANNELS}"
-        self._link = link
-        self._clock = clock
-        self._put = put
+        self._link = wiring.link
+        self._clock = wiring.clock
+        self._put = wiring.put
+        self._delays = wiring.retry_delays
         self._receive = receive
         self._ready = ready
         self._early: list[AmqpDelivery] | None = []
@@ -132,10 +138,13 @@ class Subscription:
         await self._tried.wait()
 
     async def put_off(self, body: bytes, key: str, attempt: int) -> None:
-        """Have a message delivered again after its delay."""
-        name = topology.retry_queue(self.queue, attempt)
-        assert name is not None
-        await self._declare_now(name, topology.retry_arguments(self.queue, attempt))
+        """Have a message delivered again after its delay; bury it when there is none left."""
+        delay = topology.retry_delay(self.queue, attempt, self._delays)
+        if delay is None:
+            await self.bury(body, key, attempt, f"failed {attempt + 1} times")
+            return
+        name = topology.retry_queue(self.queue, delay)
+        await self._declare_now(name, topology.retry_arguments(self.queue, delay))
         await self._put(name, body, {topology.KEY: key, topology.ATTEMPT: attempt + 1})
 
     async def bury(self, body: bytes, key: str, attempt: int, reason: str) -> None:
@@ -201,6 +210,8 @@ class Subscription:
 
     async def _declare_now(self, name: str, arguments: dict[str, Any]) -> None:
         """Declare on demand: rare, and an operator may have deleted it."""
+        if not self._link.is_up:
+            raise BusDown("not connected to the message broker")
         try:
             async with asyncio.timeout(_ON_DEMAND_LIMIT):
                 await self._declare(name, arguments)
@@ -257,3 +268,18 @@ class Subscription:
 async def _never(_: DeliveredMessage) -> None:
     """The library sees no deliveries: the receiver takes them."""
     raise AssertionError("a delivery went past its receiver")
+
+
+def dead_letter(number: int, message: DeliveredMessage) -> DeadLetter:
+    """A dead letter, whether we buried it or the broker did."""
+    headers: dict[str, Any] = dict(message.header.properties.headers or {})
+    death: dict[str, Any] = next(iter(headers.get("x-death") or ()), {})
+    keys = death.get("routing-keys") or [message.routing_key]
+    return DeadLetter(
+        number=number,
+        queue=headers.get(topology.QUEUE) or death.get("queue", ""),
+        key=headers.get(topology.KEY) or keys[0] or "",
+        reason=headers.get(topology.REASON) or death.get("reason", ""),
+        attempt=headers.get(topology.ATTEMPT, 0),
+        body=message.body,
+    )

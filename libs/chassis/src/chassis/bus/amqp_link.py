@@ -84,6 +84,11 @@ class Link:
         """Give the connection up; another one is made."""
         self._dropped.set()
 
+    @property
+    def is_up(self) -> bool:
+        """Whether the connection is open right now."""
+        return self._up.is_set()
+
     async def tried(self) -> bool:
         """Whether it is open, once the first attempt has ended."""
         if self._task is None:

@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
+import itertools
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Union
+from typing import TypeAlias, Union
 
 import msgspec
 import structlog
@@ -20,6 +21,7 @@ Handle = Callable[[Sequence[Message]], Awaitable[None]]
 """Handles a batch as one: all of it is done when it returns, none of it when it raises."""
 
 MAX_BATCH = 1024
+_Decoded: TypeAlias = tuple[Delivery, list[Message]]
 _PAUSES = (0.05, 0.2, 0.5, 1.0, 2.0)
 _log = structlog.get_logger()
 
@@ -92,30 +94,35 @@ class Dispatcher:
                 _log.exception("dispatch.failed", queue=self._name)
 
     async def _batch(self) -> None:
-        deliveries: list[Delivery] = []
-        messages: list[Message] = []
-        while self._waiting and len(messages) < MAX_BATCH:
-            delivery = self._waiting.popleft()
-            try:
-                messages += await self._decode(delivery)
-            except BusDown:
-                continue  # the broker delivers it again after the reconnect
-            deliveries.append(delivery)
+        batch: list[_Decoded] = []
+        size = 0
+        try:
+            while self._waiting and size < MAX_BATCH:
+                delivery = self._waiting.popleft()
+                items = await self._decode(delivery)
+                batch.append((delivery, items))
+                size += len(items)
+            await self._handle_batch(batch, size)
+        except _Stopped:
+            return  # nothing is acknowledged: all of it comes again
+
+    async def _handle_batch(self, batch: Sequence[_Decoded], size: int) -> None:
         started = time.perf_counter()
         try:
-            if messages:
-                await self._patiently(messages)
+            if size:
+                await self._patiently([message for _, items in batch for message in items])
         except _Stopped:
-            return
+            raise
         except Exception:
-            _log.exception("dispatch.batch_failed", queue=self._name, items=len(messages))
-            await self._one_by_one(deliveries)
+            _log.exception("dispatch.batch_failed", queue=self._name, items=size)
+            await self._one_by_one(batch)
             return
         finally:
             HANDLE_SECONDS.labels(self._name).observe(time.perf_counter() - started)
-        BATCH.labels(self._name).observe(len(messages))
-        MESSAGES.labels(self._name, "handled").inc(len(messages))
-        await self._acknowledge(deliveries)
+        BATCH.labels(self._name).observe(size)
+        MESSAGES.labels(self._name, "handled").inc(size)
+        for delivery, _ in batch:
+            await self._acknowledge(delivery)
 
     async def _decode(self, delivery: Delivery) -> list[Message]:
         try:
@@ -141,30 +148,29 @@ class Dispatcher:
     async def _bury(self, delivery: Delivery, body: bytes, reason: str) -> None:
         _log.error("dispatch.undecodable", queue=self._name, key=delivery.key, reason=reason)
         MESSAGES.labels(self._name, "undecodable").inc()
-        await delivery.dead_letter(body, reason)
+        await self._insist(lambda: delivery.dead_letter(body, reason))
 
-    async def _patiently(self, messages: Sequence[Message]) -> None:
-        """Handle; wait and try again for as long as something is merely unavailable."""
-        for tries in range(1_000_000):
+    async def _insist(self, call: Callable[[], Awaitable[None]]) -> None:
+        """Do it; wait and try again for as long as something is merely unavailable."""
+        for tries in itertools.count():
             try:
-                await self._handle(messages)
+                await call()
             except Unavailable as error:
                 if self._stopping:
                     raise _Stopped from error
-                pause = _PAUSES[min(tries, len(_PAUSES) - 1)]
                 _log.warning("dispatch.unavailable", queue=self._name, error=str(error))
-                await self._clock.sleep(pause)
+                await self._clock.sleep(_PAUSES[min(tries, len(_PAUSES) - 1)])
             else:
                 return
 
-    async def _one_by_one(self, deliveries: Sequence[Delivery]) -> None:
-        for delivery in deliveries:
-            try:
-                for message in await self._decode(delivery):
-                    await self._alone(delivery, message)
-            except (BusDown, _Stopped):
-                continue  # not acknowledged: it comes again
-            await self._acknowledge([delivery])
+    async def _patiently(self, messages: Sequence[Message]) -> None:
+        await self._insist(lambda: self._handle(messages))
+
+    async def _one_by_one(self, batch: Sequence[_Decoded]) -> None:
+        for delivery, items in batch:
+            for message in items:
+                await self._alone(delivery, message)
+            await self._acknowledge(delivery)
 
     async def _alone(self, delivery: Delivery, message: Message) -> None:
         try:
@@ -174,14 +180,14 @@ class Dispatcher:
         except Exception:
             _log.exception("dispatch.item_failed", queue=self._name, kind=type(message).__name__)
             MESSAGES.labels(self._name, "failed").inc()
-            await delivery.retry(msgspec.json.encode([message]))
+            body = msgspec.json.encode([message])
+            await self._insist(lambda: delivery.retry(body))
         else:
             MESSAGES.labels(self._name, "handled").inc()
 
-    async def _acknowledge(self, deliveries: Sequence[Delivery]) -> None:
-        for delivery in deliveries:
-            with contextlib.suppress(BusDown):  # a lost acknowledgement means a repeat
-                await delivery.ack()
+    async def _acknowledge(self, delivery: Delivery) -> None:
+        with contextlib.suppress(BusDown):  # a lost acknowledgement means a repeat
+            await delivery.ack()
 
 
 class _Stopped(Exception):

@@ -6,9 +6,10 @@ queues are classic and durable (transient ones that are not exclusive are deprec
 RabbitMQ 4.0), and expire; their messages are not persistent. PROJECTION queues are exclusive.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
-from chassis.bus.port import RETRY_DELAYS, Queue, QueueKind
+from chassis.bus.port import Queue, QueueKind
 
 EXCHANGE = "corral"
 SHARED_DEAD = "corral.dead"
@@ -36,14 +37,19 @@ def dead_queue(queue: Queue) -> str:
     return f"{queue.name}.dead" if queue.kind is QueueKind.WORK else SHARED_DEAD
 
 
-def retry_queue(queue: Queue, attempt: int) -> str | None:
-    """Where a message waits before its next attempt; None when it had its last one.
+def retry_delay(queue: Queue, attempt: int, delays: Sequence[float]) -> float | None:
+    """Seconds until a message's next attempt; None when it had its last one.
 
     Only WORK queues retry: what fails on a NODE or PROJECTION queue is rebuilt by other means.
     """
-    if queue.kind is not QueueKind.WORK or attempt >= len(RETRY_DELAYS):
+    if queue.kind is not QueueKind.WORK or attempt >= len(delays):
         return None
-    return f"{queue.name}.retry.{RETRY_DELAYS[attempt]:g}"
+    return delays[attempt]
+
+
+def retry_queue(queue: Queue, delay: float) -> str:
+    """Where a message waits that long before it goes back."""
+    return f"{queue.name}.retry.{delay:g}"
 
 
 def arguments(queue: Queue) -> dict[str, Any]:
@@ -68,11 +74,11 @@ def dead_arguments(queue: Queue) -> dict[str, Any]:
     return {"x-max-length": SHARED_DEAD_LENGTH}
 
 
-def retry_arguments(queue: Queue, attempt: int) -> dict[str, Any]:
-    """Arguments of the queue where a message waits RETRY_DELAYS[attempt] seconds."""
+def retry_arguments(queue: Queue, delay: float) -> dict[str, Any]:
+    """Arguments of the queue where a message waits ``delay`` seconds."""
     return {
         "x-queue-type": "quorum",
-        "x-message-ttl": int(RETRY_DELAYS[attempt] * 1000),
+        "x-message-ttl": int(delay * 1000),
         "x-dead-letter-exchange": "",
         "x-dead-letter-routing-key": queue.name,
         **_AT_LEAST_ONCE,
