@@ -3,6 +3,7 @@
 RUNNING, STOPPED, SUSPENDED, FAILED = "running", "stopped", "suspended", "failed"
 
 _OF_MONITOR = {
+    "prelaunch": STOPPED,
     "paused": SUSPENDED,
     "suspended": SUSPENDED,
     "save-vm": SUSPENDED,
@@ -14,5 +15,5 @@ _OF_MONITOR = {
 
 
 def of_monitor(word: str) -> str:
-    """What a run state of QEMU's monitor is called; while it boots it runs."""
+    """What a run state of QEMU's monitor is called; a guest that never began is stopped."""
     return _OF_MONITOR.get(word, RUNNING)
