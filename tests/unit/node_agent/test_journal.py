@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -93,13 +95,24 @@ async def test_a_damaged_line_in_the_middle_is_an_error(path: Path, clock: Manua
     journal.abandon()
 
 
-async def test_two_agents_cannot_use_one_journal(path: Path, clock: ManualClock):
-    first, second = opened(path, clock), Journal(path, clock)
-    with pytest.raises(BadJournal, match="another agent uses it"):
-        second.open()
-    second.abandon()
-    first.abandon()
-    opened(path, clock).abandon()
+OPENING = """
+import pathlib, sys
+from chassis.clock import SystemClock
+from node_agent.journal import BadJournal, Journal
+try:
+    Journal(pathlib.Path(sys.argv[1]), SystemClock()).open()
+except BadJournal as error:
+    sys.exit(str(error))
+"""
+
+
+def test_two_agents_cannot_use_one_journal(path: Path, clock: ManualClock):
+    journal = opened(path, clock)
+    other = [sys.executable, "-c", OPENING, str(path)]
+    refused = subprocess.run(other, capture_output=True, text=True, check=False)
+    assert (refused.returncode, refused.stderr) == (1, f"{path}: another agent uses it\n")
+    journal.abandon()
+    subprocess.run(other, check=True)
 
 
 async def test_what_is_over_is_dropped_when_the_file_is_read(path: Path, clock: ManualClock):

@@ -119,8 +119,8 @@ class Journal:
         assert self._path is not None
         self._locked = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            fcntl.flock(self._locked, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+            fcntl.lockf(self._locked, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError) as error:
             raise BadJournal(f"{self._path}: another agent uses it") from error
 
     async def _flush(self) -> None:
