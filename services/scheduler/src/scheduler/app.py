@@ -25,6 +25,10 @@ QUEUES = (
 )
 
 
+_CLEAN_SECONDS = 10.0
+"""Longer than most starts, so that an instance's next write has mostly done it."""
+
+
 def build(
     settings: SchedulerSettings, bus: Bus, store: Store, clock: Clock | None = None
 ) -> Service:
@@ -55,6 +59,7 @@ def build(
             Loop("sweep", settings.sweep_seconds, steps.sweep, clock),
             Loop("groups", 2.0, steps.read_groups, clock),
             Loop("resend", 1.0, turns.resend, clock),
+            Loop("outboxes", _CLEAN_SECONDS, turns.clean_outboxes, clock),
             metrics_server(health, settings.metrics_host, settings.metrics_port),
         ],
         health,

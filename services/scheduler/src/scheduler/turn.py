@@ -103,11 +103,18 @@ class Turns:
         EPOCH.set(0)
 
     async def resend(self) -> None:
-        """Publish what the bus has not confirmed; drop from outboxes what it has."""
+        """Publish what the bus has not confirmed."""
         async with self._lock:
             if self.leading and self._unsent:
                 await self._publish([])
-            await self._clean_outboxes()
+
+    async def clean_outboxes(self) -> None:
+        """Drop from outboxes what the bus has confirmed and no later write has dropped."""
+        async with self._lock:
+            for collection, said in self._forgettable.items():
+                self._forgettable[collection] = {}
+                if said:
+                    await self._documents.forget_said(collection, said)
 
     async def _ready(self) -> World:
         if not self.leading:
@@ -169,6 +176,8 @@ class Turns:
         subject.revision += 1
         for item in said:
             self._said[item.id] = subject
+        collection = INSTANCES if isinstance(subject, Instance) else NODES
+        self._forgettable[collection].pop(subject.id, None)  # this write drops them
         return said
 
     def _due_nodes(self, world: World, moment: Moment) -> list[Node]:
@@ -232,12 +241,6 @@ class Turns:
                 subject.confirmed({item.id})
                 collection = INSTANCES if isinstance(subject, Instance) else NODES
                 self._forgettable[collection].setdefault(subject.id, []).append(item.id)
-
-    async def _clean_outboxes(self) -> None:
-        for collection, said in self._forgettable.items():
-            if said:
-                self._forgettable[collection] = {}
-                await self._documents.forget_said(collection, said)
 
     def _forget(self) -> None:
         self._world = None
