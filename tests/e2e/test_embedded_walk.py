@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import psutil
 import pytest
 
 from contracts.vms import VmPhase
@@ -132,8 +133,10 @@ async def test_stop_ends_process_and_vms_also_after_a_kill(data: Path, tmp_path:
         await api.reaches([first], "", 20)
         [second] = (await as_printed(cloud))["body"]
         await until(cloud.qemu, 60)
+        mongod = int((data / "mongod/pid").read_text())
         cloud.kill()
         assert cloud.qemu()
+        await until(lambda: not psutil.pid_exists(mongod), 20)
 
         said = await cloud.end()
         assert second in said

@@ -26,7 +26,8 @@ class EmbeddedSettings(Settings, frozen=True, kw_only=True):
     ``data``: where everything is kept, by default ``corral`` in the user's data folder.
     ``mongodb_url`` "" runs a private mongod on the data folder. ``driver`` "" takes qemu where
     its programs are, else simulated. ``host`` is the address that clients are told, and where
-    forwarded ports of VMs listen. What a service calls the same is the same setting there.
+    forwarded ports of VMs listen. ``lease_seconds``: how long after a SIGKILL the next process
+    waits before it decides. What a service calls the same is the same setting there.
     """
 
     ALIASES: ClassVar[Mapping[str, str]] = {"ANKA_EVENT_LOG_URL": "event_log_url"}
@@ -56,6 +57,7 @@ class EmbeddedSettings(Settings, frozen=True, kw_only=True):
     heartbeat: float = 5.0
     num_workers: int = 2
     start_timeout: float = 90.0
+    lease_seconds: float = 3.0
     strategy: Strategy = Strategy.SPREAD
     start_seconds: float = 3600.0
     instance_time_out: float = 60.0
