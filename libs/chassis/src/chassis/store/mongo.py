@@ -41,6 +41,7 @@ from chassis.store.port import (
 
 _DOWN = (ConnectionFailure, ServerSelectionTimeoutError, NetworkTimeout, ExecutionTimeout)
 _DUPLICATE_KEY = 11000
+_ALREADY_INITIALISED = 23
 _NOT_INITIALISED = 94
 _DURABLE = WriteConcern(w="majority", j=True, wtimeout=10_000)
 _OPTIONS: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True, tzinfo=UTC)
@@ -178,23 +179,36 @@ async def make_primary(address: str, replica_set: str, limit: float) -> None:
     wanted: dict[str, Any] = {"_id": replica_set, "members": members}
     try:
         async with _errors(), asyncio.timeout(limit):
-            try:
-                status = await client.admin.command("replSetGetConfig")
-            except OperationFailure as error:
-                if error.code != _NOT_INITIALISED:
-                    raise
-                await client.admin.command("replSetInitiate", wanted)
-            else:
-                known = status["config"]
-                if known["members"][0]["host"] != address:
-                    known |= {"members": members, "version": known["version"] + 1}
-                    await client.admin.command("replSetReconfig", known, force=True)
+            known = await _replica_set(client, wanted)
+            if known["members"][0]["host"] != address:
+                known |= {"members": members, "version": known["version"] + 1}
+                await client.admin.command("replSetReconfig", known, force=True)
             while not (await client.admin.command("hello"))["isWritablePrimary"]:  # noqa: ASYNC110 -- polled
                 await asyncio.sleep(0.01)
     except TimeoutError as error:
         raise StoreDown(f"{address} did not become primary") from error
     finally:
         client.close()
+
+
+async def _replica_set(
+    client: AsyncIOMotorClient[dict[str, Any]], wanted: dict[str, Any]
+) -> dict[str, Any]:
+    """The configuration it has, or ``wanted`` from now on."""
+    while True:
+        try:
+            status = await client.admin.command("replSetGetConfig")
+            return dict(status["config"])
+        except OperationFailure as error:
+            if error.code != _NOT_INITIALISED:
+                raise
+        try:
+            await client.admin.command("replSetInitiate", wanted)
+        except OperationFailure as error:
+            # It listens before it has read the configuration that it had before a restart.
+            if error.code != _ALREADY_INITIALISED:
+                raise
+            await asyncio.sleep(0.01)
 
 
 def _optional(write: Write) -> bool:
