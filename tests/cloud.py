@@ -27,8 +27,10 @@ from event_pusher.app import build as build_pusher
 from event_pusher.config import Settings as PusherSettings
 from node_agent.app import build as build_agent
 from node_agent.config import AgentSettings
+from node_agent.control import Control
 from node_agent.drivers.simulated import NO_DELAYS, SimulatedDriver
 from node_agent.drivers.simulated_host import Delays, HistoryLine, read_history
+from node_agent.image_source import ImageSources
 from scheduler.app import build as build_scheduler
 from scheduler.config import SchedulerSettings
 from tests.fates import Fate, FatedBus, FatedClock, fated_driver, fated_store
@@ -263,14 +265,15 @@ class Cloud:
 async def _close_listeners(service: Service) -> None:
     """What the kernel does for a killed process."""
     for part in service._parts:
-        if isinstance(part, WebServer):
+        if isinstance(part, WebServer | Control | ImageSources):
             await part.stop()
 
 
 def _is_ours(task: "asyncio.Task[Any]") -> bool:
     """Tasks of the dead hang for ever; only they are left when the living have stopped."""
     name = task.get_name()
-    return name.startswith(("loop:", "dispatch:", "leader", "consume:", "vm:", "journal"))
+    ours = ("loop:", "dispatch:", "leader", "consume:", "journal", "publisher")
+    return name.startswith((*ours, "vm:", "pull:", "beat:"))
 
 
 @asynccontextmanager

@@ -98,7 +98,9 @@ class ImageCache:
             download = self._downloads.get(key)
         if download is None:
             download = self._downloads[key] = _Download(template.size)
-            download.task = asyncio.create_task(self._pull(key, download, template, registry))
+            download.task = asyncio.create_task(
+                self._pull(key, download, template, registry), name=f"pull:{template.name}"
+            )
         assert download.task is not None
         download.listeners.append(progress)
         progress(download.share)

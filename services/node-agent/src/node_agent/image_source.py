@@ -1,7 +1,7 @@
 """Manifests and blobs over HTTP, from anything that speaks the OCI Distribution spec 1.1."""
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import aiohttp
 from multidict import CIMultiDict
@@ -17,7 +17,7 @@ _OK, _PARTIAL = 200, 206
 class HttpImageSource:
     """A registry, or a neighbour that has the same blobs. ``address`` without a path."""
 
-    def __init__(self, session: aiohttp.ClientSession, address: str) -> None:
+    def __init__(self, session: Callable[[], aiohttp.ClientSession], address: str) -> None:
         self.address = address.rstrip("/")
         self._session = session
 
@@ -26,7 +26,7 @@ class HttpImageSource:
         url = f"{self.address}/v2/{repository}/manifests/{reference}"
         headers = CIMultiDict([("Accept", MANIFEST_TYPE), ("Accept", INDEX_TYPE)])
         try:
-            async with self._session.get(url, headers=headers, timeout=_TIMEOUT) as answer:
+            async with self._session().get(url, headers=headers, timeout=_TIMEOUT) as answer:
                 if answer.status != _OK:
                     raise HostFault(f"registry answered {answer.status} for {url}")
                 body = await answer.read()
@@ -41,7 +41,7 @@ class HttpImageSource:
         url = f"{self.address}/v2/{repository}/blobs/{digest}"
         headers = {"Range": f"bytes={offset}-"} if offset else {}
         try:
-            async with self._session.get(url, headers=headers, timeout=_TIMEOUT) as answer:
+            async with self._session().get(url, headers=headers, timeout=_TIMEOUT) as answer:
                 if answer.status not in (_OK, _PARTIAL):
                     raise HostFault(f"registry answered {answer.status} for {url}")
                 skip = offset if answer.status == _OK else 0
@@ -56,15 +56,13 @@ class HttpImageSource:
 
 
 class ImageSources:
-    """One HTTP session for all registries of a process."""
+    """One HTTP session for all registries of a process, opened when it is needed."""
 
     def __init__(self) -> None:
         self._session: aiohttp.ClientSession | None = None
 
     async def start(self) -> None:
         """See Part."""
-        connector = aiohttp.TCPConnector(limit_per_host=8)
-        self._session = aiohttp.ClientSession(connector=connector, auto_decompress=False)
 
     async def stop(self) -> None:
         """See Part."""
@@ -73,8 +71,13 @@ class ImageSources:
 
     def at(self, address: str) -> HttpImageSource:
         """The registry at an address."""
-        assert self._session is not None, "not started"
-        return HttpImageSource(self._session, address)
+        return HttpImageSource(self._open, address)
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            connector = aiohttp.TCPConnector(limit_per_host=8)
+            self._session = aiohttp.ClientSession(connector=connector, auto_decompress=False)
+        return self._session
 
 
 def _digest(body: bytes) -> str:

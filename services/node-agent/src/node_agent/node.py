@@ -92,7 +92,7 @@ class Node:
     def beat(self) -> None:
         """Say a heartbeat (or the hello that is due), unless one is being made or on its way."""
         if self._beating is None or self._beating.done():
-            self._beating = asyncio.create_task(self._beat())
+            self._beating = asyncio.create_task(self._beat(), name=f"beat:{self.host.node_id}")
 
     def goodbye(self) -> Telling:
         """Say that this node has left for good."""

@@ -32,7 +32,9 @@ class Templates:
         """Drop the tags of a template that are not in use."""
 
         def begin() -> None:
-            task = asyncio.create_task(self._delete(order.template_id))
+            task = asyncio.create_task(
+                self._delete(order.template_id), name=f"pull:delete:{order.template_id}"
+            )
             self._others.add(task)
             task.add_done_callback(self._others.discard)
 
@@ -60,7 +62,7 @@ class Templates:
     def _begin(self, order: PullTemplate) -> None:
         if order.request_id in self._pulls:
             return
-        task = asyncio.create_task(self._pull(order))
+        task = asyncio.create_task(self._pull(order), name=f"pull:{order.request_id}")
         self._pulls[order.request_id] = task
         task.add_done_callback(lambda _: self._pulls.pop(order.request_id, None))
 

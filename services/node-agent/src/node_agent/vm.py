@@ -191,7 +191,8 @@ class Vm:
 
     def _begin(self, work: Callable[[], Awaitable[None]]) -> None:
         self.version += 1
-        task = asyncio.create_task(self._alone(work, tuple(self._tasks)))
+        name = f"vm:{self.record.instance_id}"
+        task = asyncio.create_task(self._alone(work, tuple(self._tasks)), name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
