@@ -1,3 +1,4 @@
+# noqa: INP001 -- a script, no module of a package
 """Write requirements.txt and requirements-dev.txt from what the members of the workspace declare.
 
 Pinned with hashes, for every platform, without any index address. Needs `uv` in PATH.
@@ -26,7 +27,7 @@ def declared() -> list[str]:
 def compile_to(target: Path, wanted: list[str]) -> None:
     """Resolve ``wanted``; what ``target`` pins already stays unless --upgrade is given."""
     subprocess.run(  # noqa: S603 -- a fixed command
-        [  # noqa: S607 -- from the environment's PATH
+        [
             *("uv", "pip", "compile", "-", "--quiet", "--universal", "--python-version", "3.11"),
             *("--generate-hashes", "--no-annotate", "--no-header", "--output-file", str(target)),
             *sys.argv[1:],
