@@ -23,6 +23,7 @@ from node_agent.journal import Journal
 from node_agent.loops import HeartbeatWheel, Watch
 from node_agent.node import Joined, Node
 from node_agent.publisher import Publisher
+from node_agent.stuck_guests import StuckGuests
 from node_agent.subscription import SubscribedBus
 from node_agent.vm import Vm
 from node_agent.workers import Workers
@@ -95,6 +96,9 @@ def build(
         Loop("watch", _WATCH, watch.look, clock),
         Loop("forget", _FORGET, watch.forget, clock),
     ]
+    if settings.enable_vm_monitor:
+        monitor = StuckGuests(nodes.values(), settings.vm_stuck_timeout)
+        parts += [monitor, Loop("stuck-guests", settings.vm_stuck_delay, monitor.look, clock)]
     if settings.socket is not None:
         parts.append(Control(settings.socket, settings, agent, process, ended or _stay))
     return Service(NAME, parts, health)

@@ -49,6 +49,9 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
     reserve_space: str = ""
     heartbeat: float = 5.0
     num_workers: int = 2
+    enable_vm_monitor: bool = False
+    vm_stuck_delay: float = 30.0
+    vm_stuck_timeout: float = 10.0
     start_timeout: float = 90.0
     network_timeout: float = 60.0
     vm_prefix: str = DEFAULT_PREFIX

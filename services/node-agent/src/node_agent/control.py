@@ -67,6 +67,8 @@ class Control:
             "capacity_mode": settings.capacity_mode,
             "heartbeat": int(settings.heartbeat * _NANOSECONDS),
             "node_name": settings.name,
+            "vm_stuck_check_delay": int(settings.vm_stuck_delay * _NANOSECONDS),
+            "vm_stuck_check_timeout": int(settings.vm_stuck_timeout * _NANOSECONDS),
             "driver": settings.driver,
         }
         body = {

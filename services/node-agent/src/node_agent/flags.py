@@ -46,6 +46,12 @@ class JoinFlags:
     """Pulls, clones and boots at the same time (default: 2)"""
     cli_start_timeout: str | None = None
     """Limit for one boot (default: 1m30s)"""
+    enable_vm_monitor: bool | None = None
+    """Fail VMs whose guest does not answer a trivial command"""
+    vm_stuck_delay: str | None = None
+    """Interval of that question (default: 30s)"""
+    vm_stuck_timeout: str | None = None
+    """Limit for the answer (default: 10s)"""
     vm_prefix: str | None = None
     """Prefix of VM names (default: mgmtManaged)"""
     driver: str | None = None
@@ -93,6 +99,8 @@ _DURATIONS = frozenset(
     {
         "heartbeat",
         "start_timeout",
+        "vm_stuck_delay",
+        "vm_stuck_timeout",
         "sim_pull",
         "sim_clone",
         "sim_start",
@@ -111,9 +119,6 @@ class ForeignFlags:
 
     ignore_arm_vm_limit: bool = False
     optimization_threshold: int | None = None
-    enable_vm_monitor: bool = False
-    vm_stuck_delay: str | None = None
-    vm_stuck_timeout: str | None = None
     no_central_logging: bool = False
     skip_pull_error: str | None = None
     request_timeout: str | None = None

@@ -72,6 +72,10 @@ class Vm:
         self._reports.withdraw()
         self._begin(functools.partial(self._fail, HostFault(message)))
 
+    def fail_running(self, message: str) -> None:
+        """The VM runs and is of no use: the instance has failed, the VM stays until StopVm."""
+        self._begin(functools.partial(self._fail_running, message))
+
     def interrupt(self, script: Script | None) -> None:
         """End the attempt for good: an agent was killed while its script ran."""
         self._begin(functools.partial(self._script_failed, interrupted(script)))
@@ -243,6 +247,11 @@ class Vm:
         final = isinstance(error, CannotHonour) or self.record.script_begun
         failed = self._reports.failed(self.record, str(error), final=final)
         await self._end(VmPhase.FAILED, msgspec.structs.replace(failed, vm_left=not gone))
+
+    async def _fail_running(self, message: str) -> None:
+        failed = self._reports.failed(self.record, message, final=True)
+        info = None if self.info is None else self._reports.stamped(self.info)
+        await self._end(VmPhase.FAILED, msgspec.structs.replace(failed, vm_left=True, info=info))
 
     async def _script_failed(self, script: ScriptFailed) -> None:
         self.limit(None)
