@@ -1,7 +1,9 @@
 """The only file that imports motor: MongoDB behind the store port."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from itertools import groupby
@@ -21,6 +23,7 @@ from pymongo.errors import (
     OperationFailure,
     PyMongoError,
     ServerSelectionTimeoutError,
+    WTimeoutError,
 )
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
@@ -39,7 +42,13 @@ from chassis.store.port import (
     plain,
 )
 
-_DOWN = (ConnectionFailure, ServerSelectionTimeoutError, NetworkTimeout, ExecutionTimeout)
+_DOWN = (
+    ConnectionFailure,
+    ServerSelectionTimeoutError,
+    NetworkTimeout,
+    ExecutionTimeout,
+    WTimeoutError,
+)
 _DUPLICATE_KEY = 11000
 _ALREADY_INITIALISED = 23
 _NOT_INITIALISED = 94
@@ -51,6 +60,7 @@ class MongoStore:
     """One database; every write is majority-durable and journalled."""
 
     def __init__(self, url: str, database: str, *, timeout: float = 5.0) -> None:
+        self._timeout = timeout
         milliseconds = int(timeout * 1000)
         self._client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(
             url,
@@ -131,9 +141,7 @@ class MongoStore:
                     raise Conflict(f"{wanted - matched} of {wanted} documents had moved on")
 
         async with _errors(), await self._client.start_session() as session:
-            await session.with_transaction(
-                body, read_concern=ReadConcern("local"), write_concern=_DURABLE
-            )
+            await _transaction(session, body, self._timeout * 3)
 
     async def count(self, collection: str, where: Where) -> int:
         """See Store."""
@@ -153,18 +161,58 @@ class MongoStore:
         self._client.close()
 
     async def _apply(self, writes: Sequence[Write], session: Any) -> list[tuple[int, int]]:
-        """(matched, required) for each run of writes to one collection."""
+        """(matched, required) for each run of writes of one sort to one collection.
+
+        Ordered in a transaction: the server ends that at the first error, and whatever came after
+        it would then hide the error behind its own.
+        """
         results: list[tuple[int, int]] = []
-        for name, run in groupby(writes, key=lambda write: write.collection):
-            items = list(run)
-            wanted = sum(isinstance(item, Update) and item.required for item in items)
+        for (name, required), run in groupby(writes, key=_sort):
+            operations = [_operation(item) for item in run]
             result = await self._database[name].bulk_write(
-                [_operation(item) for item in items], ordered=False, session=session
+                operations, ordered=session is not None, session=session
             )
-            mixed = wanted and any(isinstance(i, UpdateMany) or _optional(i) for i in items)
-            assert not mixed, "required and optional updates do not mix in one run"
+            wanted = len(operations) if required else 0
             results.append((result.matched_count + result.upserted_count, wanted))
         return results
+
+
+async def _transaction(session: Any, body: Callable[[Any], Awaitable[None]], limit: float) -> None:
+    """Run and commit; again while an error is passing, for ``limit`` seconds.
+
+    The driver's own loop has a limit of 120 s that cannot be set.
+    """
+    end = time.monotonic() + limit
+    while True:
+        session.start_transaction(read_concern=ReadConcern("local"), write_concern=_DURABLE)
+        try:
+            await body(session)
+            await _commit(session, end)
+        except BaseException as error:
+            if session.in_transaction:
+                await session.abort_transaction()
+            if not _may_repeat(error, "TransientTransactionError", end):
+                raise
+            await asyncio.sleep(random.uniform(0, 0.01))  # noqa: S311 -- jitter
+        else:
+            return
+
+
+async def _commit(session: Any, end: float) -> None:
+    while True:
+        try:
+            await session.commit_transaction()
+        except PyMongoError as error:
+            if not _may_repeat(error, "UnknownTransactionCommitResult", end):
+                raise
+        else:
+            return
+
+
+def _may_repeat(error: BaseException, label: str, end: float) -> bool:
+    return (
+        isinstance(error, PyMongoError) and error.has_error_label(label) and time.monotonic() < end
+    )
 
 
 async def make_primary(address: str, replica_set: str, limit: float) -> None:
@@ -211,8 +259,8 @@ async def _replica_set(
             await asyncio.sleep(0.01)
 
 
-def _optional(write: Write) -> bool:
-    return isinstance(write, Update) and not write.required
+def _sort(write: Write) -> tuple[str, bool]:
+    return write.collection, isinstance(write, Update) and write.required
 
 
 def _operation(write: Write) -> Any:
@@ -238,6 +286,8 @@ async def _errors() -> AsyncIterator[None]:
         codes = {item["code"] for item in error.details.get("writeErrors", [])}
         if codes == {_DUPLICATE_KEY}:
             raise Conflict("a document exists already") from error
+        if _is_passing(error) or error.details.get("writeConcernErrors"):
+            raise StoreDown(str(error)[:200]) from error
         raise
     except _DOWN as error:
         raise StoreDown(str(error)[:200]) from error
