@@ -1,26 +1,17 @@
 """One event-pusher works, the next stands by; kill -9 loses, doubles and reorders nothing."""
 
-import asyncio
-import os
 import signal
-import socket
-import sys
 import time
 import uuid
 
 from chassis.bus.amqp import AmqpBus
 from chassis.clock import SystemClock
-from chassis.lease import LEASES, LeaseDocument
 from chassis.store.mongo import MongoStore
+from tests.pusher_process import PusherProcess, holder, taken_over
 from tests.pushing import a_pusher, an_event, log_length, logged, said, settings_for
 from tests.waiting import until
 
 SUBJECTS = 25
-
-
-async def holder(store):
-    lease = await store.get(LEASES, LeaseDocument, "event-pusher")
-    return lease.holder if lease else ""
 
 
 async def test_a_standby_takes_over_at_once_when_the_leader_stops(memory_bus, own_store, receiver):
@@ -41,10 +32,6 @@ async def test_a_standby_takes_over_at_once_when_the_leader_stops(memory_bus, ow
     await standby.__aexit__(None, None, None)
 
 
-async def taken_over(store, first):
-    return await holder(store) not in {"", first}
-
-
 async def publish(bus, which):
     events = [an_event(number, f"i{number % SUBJECTS}") for number in which]
 
@@ -52,38 +39,6 @@ async def publish(bus, which):
         return bus.connected and not await bus.publish(said(events))
 
     await until(heard, 20.0)
-
-
-class Process:
-    """A real event-pusher; its holder name tells its pid."""
-
-    def __init__(self, child):
-        self.child = child
-
-    @classmethod
-    async def start(cls, mongod, database, rabbitmq_url, receiver):
-        child = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "event_pusher"),
-            env={
-                "PATH": os.environ["PATH"],
-                "CORRAL_MONGODB_URL": mongod.url,
-                "CORRAL_MONGODB_DATABASE": database,
-                "CORRAL_RABBITMQ_URL": rabbitmq_url,
-                "CORRAL_METRICS_PORT": "0",
-                "CORRAL_LEASE_SECONDS": "2",
-                "ANKA_EVENT_LOG_URL": receiver.url,
-            },
-            stderr=asyncio.subprocess.DEVNULL,
-        )
-        return cls(child)
-
-    def leads(self, name):
-        return name.startswith(f"{socket.gethostname()}-{self.child.pid}-")
-
-    async def end(self, number):
-        if self.child.returncode is None:
-            self.child.send_signal(number)
-        await self.child.wait()
 
 
 async def test_kill_9_of_the_leader_loses_doubles_and_reorders_nothing(
@@ -95,7 +50,7 @@ async def test_kill_9_of_the_leader_loses_doubles_and_reorders_nothing(
     await bus.start()
 
     async def start():
-        return await Process.start(mongod, database, rabbitmq_url, receiver)
+        return await PusherProcess.start(mongod, database, rabbitmq_url, receiver)
 
     pushers = [await start() for _ in range(2)]
     try:

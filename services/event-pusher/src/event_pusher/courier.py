@@ -87,6 +87,8 @@ class Courier:
         status = await self._states.take(name, self._reader.newest, self._term.epoch)
         self._window = Window(status.cursor, self._pace.window)
         found = await self._reader.these([delivery.sequence for delivery in status.open])
+        if missing := len(status.open) - len(found):
+            _log.error("courier.events_missing", endpoint=name, events=missing)
         self._hand_out(self._window.restore(found, status.open))
         _log.info("courier.started", endpoint=name, cursor=status.cursor, open=len(status.open))
         self._hungry.set()
