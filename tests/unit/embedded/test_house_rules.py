@@ -6,8 +6,6 @@ from embedded.message_table import renewed
 ROOT = Path(__file__).parents[3]
 LONGEST = 300
 LONGER = {
-    "services/node-agent/src/node_agent/drivers/simulated.py": 364,
-    "services/node-agent/src/node_agent/vm.py": 320,
     "services/scheduler/src/scheduler/domain/instance.py": 330,
     "tests/integration/registry/test_uploads.py": 335,
     "tests/unit/scheduler/test_life.py": 370,

@@ -218,4 +218,4 @@ async def test_a_cached_template_starts_without_the_registry(world: AgentWorld):
     await world.start()
     await world.order(world.run_vm("i-2"))
     await world.heard(VmStarted, 1, "i-2")
-    assert world.driver._calls == {}
+    assert world.driver.faults.calls == {}

@@ -1,5 +1,6 @@
 """Which orders are obeyed: fencing, tombstones, stops in every phase, restarts."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -17,6 +18,7 @@ from contracts.vms import (
 from node_agent.domain.fencing import Answer, answer_run
 from node_agent.domain.record import Record
 from node_agent.drivers.simulated_host import Delays, Fault, FaultKind
+from node_agent.journal import Journal
 from tests.agent_world import AgentWorld
 from tests.clock import START, settle
 from tests.waiting import until
@@ -290,3 +292,35 @@ async def test_an_older_vm_that_cannot_be_deleted_sends_the_start_elsewhere(worl
     assert not failed.final
     assert "cannot be deleted" in failed.message
     assert [line.attempt for line in world.history("start")] == [1]
+
+
+@pytest.mark.parametrize("newer", ["start", "stop"])
+async def test_what_ends_while_a_newer_order_is_being_written_does_not_count(
+    world: AgentWorld, newer: str
+):
+    world.delays = Delays(start=10)
+    await world.start()
+    await world.order(world.run_vm())
+    await until(lambda: world.history("clone"))
+    journal = world.part(Journal)
+    real, written = journal.sync, asyncio.Event()
+
+    async def slow_disk() -> None:
+        await written.wait()
+        await real()
+
+    journal.sync = slow_disk
+    await world.order(world.run_vm(attempt=2) if newer == "start" else world.stop_vm())
+    await settle()
+    await world.clock.advance(10)
+    written.set()
+    if newer == "start":
+        await until(lambda: len(world.history("clone")) == 2)
+        await world.clock.advance(10)
+        started = await world.heard(VmStarted)
+        assert (started.attempt, started.info.name) == (2, world.vm().record.vm_name)
+        assert [vm.attempt for vm in await world.driver.list_vms()] == [2]
+    else:
+        await world.heard(VmGone)
+        assert world.said(VmStarted) == []
+        assert await world.driver.list_vms() == []

@@ -75,7 +75,7 @@ class Node:
             await asyncio.wait([self._beating])
         await self.templates.stop()
         for vm in self.vms:
-            await vm.abandon()
+            await vm.work.abandon()
 
     def configure(self, order: ConfigureAgent) -> Callable[[], None]:
         """Take the newest configuration, and join again when told to."""

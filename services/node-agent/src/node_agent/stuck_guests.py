@@ -27,7 +27,7 @@ class StuckGuests:
         """Ask every guest that is not being asked already; wait for none of them."""
         for node in self._nodes:
             for vm in node.vms:
-                if vm.phase is VmPhase.RUNNING and not vm.busy and vm not in self._asking:
+                if vm.phase is VmPhase.RUNNING and not vm.work.busy and vm not in self._asking:
                     name = f"vm:ask:{vm.record.instance_id}"
                     self._asking[vm] = asyncio.create_task(self._ask(node, vm), name=name)
 
@@ -43,11 +43,11 @@ class StuckGuests:
             await asyncio.wait(tasks)
 
     async def _ask(self, node: Node, vm: Vm) -> None:
-        version = vm.version
+        version = vm.work.version
         try:
             stuck = await self._is_stuck(node, vm.record.vm_name)
-            unchanged = vm.version == version and vm.phase is VmPhase.RUNNING and not vm.busy
-            if stuck and unchanged:
+            unchanged = vm.work.version == version and not vm.work.busy
+            if stuck and unchanged and vm.phase is VmPhase.RUNNING:
                 _log.warning("vm.stuck", instance=vm.record.instance_id, vm=vm.record.vm_name)
                 vm.fail_running(STUCK)
         finally:

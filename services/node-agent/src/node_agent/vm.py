@@ -1,8 +1,6 @@
 """One instance on one node, from the accepted order to the VM that is gone."""
 
-import asyncio
 import functools
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import msgspec
@@ -16,6 +14,7 @@ from node_agent.metrics import STARTS
 from node_agent.reboot import reboot
 from node_agent.removal import UNTIL_DONE, delete_vm
 from node_agent.reports import Reports
+from node_agent.solo import Solo
 from node_agent.start import ScriptFailed, Start, interrupted
 
 _DELETE_TRIES = 3
@@ -27,7 +26,6 @@ class Vm:
     """The work on one instance: one thing at a time, and what a later order begins ends it.
 
     ``record`` is what the journal knows; everything else here is rebuilt after a restart.
-    ``version`` grows with everything that is begun.
     """
 
     def __init__(self, host: Host, record: Record) -> None:
@@ -36,54 +34,55 @@ class Vm:
         self.record = record
         self.phase = record.phase
         self.info: VmInfo | None = record.report.info if record.report is not None else None
-        self.version = 0
         self._share = 0.0
-        self._tasks: set[asyncio.Task[None]] = set()
+        self.work = Solo(f"vm:{record.instance_id}")
         self._limit_at: float | None = None
         self._owed_gone: list[int] = []
 
     # what orders begin; the record is durable by then
+
+    def overtake(self, record: Record) -> None:
+        """A newer order counts from this moment on: nothing may be done or said by the older."""
+        self.work.cancel()
+        self._reports.withdraw()
+        self._host.unsettled.discard(self)
+        self.put(record)
 
     def start(self, found: VmInfo | None = None) -> None:
         """Bring the VM up; ``found`` is ours and runs already, left by an agent that was killed."""
         self._reports.withdraw()
         self.phase, self.info, self._share = VmPhase.QUEUED, None, 0.0
         self._host.unsettled.add(self)
-        self._begin(functools.partial(self._start, found))
+        self.work.begin(functools.partial(self._start, found))
 
     def start_over(self) -> None:
         """Delete what a killed agent has half made, and begin again."""
         self._host.unsettled.add(self)
-        self._begin(self._start_over)
+        self.work.begin(self._start_over)
 
     def tear_down(self) -> None:
         """End whatever is under way, delete the VM, and say VmGone."""
         self._reports.withdraw()
         self._host.unsettled.discard(self)
         self.phase = self.record.phase
-        self._begin(self._tear_down)
+        self.work.begin(self._tear_down)
 
     def reboot(self, order: RebootVm) -> None:
         """Restart the VM for this number."""
-        self._begin(functools.partial(self._reboot, order))
+        self.work.begin(functools.partial(self._reboot, order))
 
     def give_up(self, message: str) -> None:
         """End the attempt as failed, not finally."""
         self._reports.withdraw()
-        self._begin(functools.partial(self._fail, HostFault(message)))
+        self.work.begin(functools.partial(self._fail, HostFault(message)))
 
     def fail_running(self, message: str) -> None:
         """The VM runs and is of no use: the instance has failed, the VM stays until StopVm."""
-        self._begin(functools.partial(self._fail_running, message))
+        self.work.begin(functools.partial(self._fail_running, message))
 
     def interrupt(self, script: Script | None) -> None:
         """End the attempt for good: an agent was killed while its script ran."""
-        self._begin(functools.partial(self._script_failed, interrupted(script)))
-
-    @property
-    def busy(self) -> bool:
-        """Whether something is under way."""
-        return bool(self._tasks)
+        self.work.begin(functools.partial(self._script_failed, interrupted(script)))
 
     # what is said
 
@@ -133,7 +132,7 @@ class Vm:
         """
         if self._is_over():
             return None
-        if listed and not self._tasks:
+        if listed and not self.work.busy:
             self._observe(seen)
         info = None if self.phase is VmPhase.GONE else self.info
         return self._reports.line(self.record, self.phase, self._share, info, full=full)
@@ -183,40 +182,13 @@ class Vm:
         self.put(record)
         await self._host.journal.sync()
 
-    async def abandon(self) -> None:
-        """Stop all work where it stands; the VM stays as it is."""
-        tasks = tuple(self._tasks)
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
-
     # the work
-
-    def _begin(self, work: Callable[[], Awaitable[None]]) -> None:
-        self.version += 1
-        name = f"vm:{self.record.instance_id}"
-        task = asyncio.create_task(self._alone(work, tuple(self._tasks)), name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _alone(
-        self, work: Callable[[], Awaitable[None]], others: tuple[asyncio.Task[None], ...]
-    ) -> None:
-        for other in others:
-            other.cancel()
-        if others:
-            await asyncio.wait(others)
-        self._limit_at = None
-        try:
-            await work()
-        except Exception:
-            _log.exception("vm.work_failed", instance=self.record.instance_id)
 
     async def _start(self, found: VmInfo | None) -> None:
         run = self.record.run
         if run is None:
             return  # a StopVm came before this could begin
+        self.limit(None)
         try:
             await self._clear_leftovers(_DELETE_TRIES)
             info, result = await Start(self._host, self, run).bring_up(found)

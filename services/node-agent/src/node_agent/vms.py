@@ -79,13 +79,14 @@ class Vms:
             vm.put(record.with_(stopped=max(record.stopped, order.attempt)))
             newer = vm
             return lambda: newer.tell_gone(order.attempt)
-        under_way = vm is not None and vm.record.phase is VmPhase.STOPPING and vm.busy
+        under_way = vm is not None and vm.record.phase is VmPhase.STOPPING and vm.work.busy
         record = stopping(order, vm.record if vm else None, self._host.clock.now())
         if vm is None:
             vm = self._vms[order.instance_id] = Vm(self._host, record)
-        vm.put(record)
         if under_way:
+            vm.put(record)
             return None
+        vm.overtake(record)
         if record.phase is VmPhase.STOPPING:
             return vm.tear_down
         return lambda: vm.settle_gone(order.attempt)
@@ -102,7 +103,7 @@ class Vms:
             return self._refuse(order, vm, now)
         if order.number <= record.restarts:
             return lambda: vm.tell_restarted(order.number)
-        if now > order.deadline or vm.busy:
+        if now > order.deadline or vm.work.busy:
             return None
         if vm.phase not in (VmPhase.RUNNING, VmPhase.STOPPED, VmPhase.GONE):
             return lambda: vm.tell_restarted(order.number, "the VM does not run")
@@ -110,7 +111,7 @@ class Vms:
 
     def versions(self) -> dict[str, int]:
         """How often something was begun for each instance; see ``lines``."""
-        return {instance_id: vm.version for instance_id, vm in self._vms.items()}
+        return {instance_id: vm.work.version for instance_id, vm in self._vms.items()}
 
     def lines(
         self, listed: Sequence[ListedVm], versions: dict[str, int], *, full: bool
@@ -123,7 +124,7 @@ class Vms:
         self._names = set(seen)
         found = []
         for instance_id, vm in self._vms.items():
-            current = versions.get(instance_id) == vm.version
+            current = versions.get(instance_id) == vm.work.version
             line = vm.line(seen.get(vm.record.vm_name), listed=current, full=full)
             if line is not None:
                 found.append(line)
@@ -161,7 +162,7 @@ class Vms:
         now = self._host.clock.now()
         for vm in self:
             until = vm.record.forgettable_at
-            if until is not None and until < now and not vm.busy:
+            if until is not None and until < now and not vm.work.busy:
                 del self._vms[vm.record.instance_id]
                 self._host.journal.forget(vm.record)
 
@@ -178,7 +179,7 @@ class Vms:
         record = accepted(order, name, before)
         if vm is None:
             vm = self._vms[order.instance_id] = Vm(self._host, record)
-        vm.put(record)
+        vm.overtake(record)
         if before is not None and before.phase is VmPhase.STOPPING:
             vm.owe_gone(before.stopped)
         return vm.start
@@ -188,6 +189,8 @@ class Vms:
         until = max(order.valid_until, record.valid_until or order.valid_until)
         if order.epoch > record.epoch or until != record.valid_until:
             vm.put(record.with_(epoch=order.epoch, valid_until=until))
+        if record.run is not None and not vm.work.busy:
+            return vm.start  # accepted, yet what follows never began
         return vm.tell_again
 
     def _refuse(self, order: RunVm | RebootVm, vm: Vm, now: datetime) -> Effect:

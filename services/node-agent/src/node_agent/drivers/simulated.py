@@ -22,10 +22,7 @@ What every driver promises, and this one does without a real VM:
 Every verb can be cancelled at any moment; ``delete`` of the same name cleans up after it.
 """
 
-import asyncio
-import uuid
 from collections.abc import Sequence
-from datetime import datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -35,18 +32,17 @@ from contracts.nodes import CachedTemplate, HypervisorVersion, NodeUsage
 from contracts.templates import TemplateRef
 from contracts.vms import ScriptResult, VmInfo
 from node_agent.drivers.port import (
-    CannotHonour,
     Capability,
-    DriverError,
     HostFacts,
     HostFault,
     ImageSource,
     ListedVm,
-    NoSpace,
     Progress,
     VmMissing,
     VmSpec,
 )
+from node_agent.drivers.simulated_faults import Faults
+from node_agent.drivers.simulated_guest import boot, check_suspended, end, make
 from node_agent.drivers.simulated_host import (
     Delays,
     Fault,
@@ -58,7 +54,6 @@ from node_agent.drivers.simulated_host import (
 from node_agent.drivers.simulated_ports import HostPorts
 from node_agent.drivers.simulated_shell import read_script
 
-_NOT_SUSPENDED = ("vcpu", "vram", "mac_address", "vlan_tag")
 _PULL_STEPS = 10
 _TIMED_OUT = -1
 
@@ -97,8 +92,7 @@ class SimulatedDriver:
     ) -> None:
         self._clock = clock
         self._delays = delays
-        self._faults = tuple(faults)
-        self._calls: dict[str, int] = {}
+        self.faults = Faults(faults)
         self._hardware = hardware
         self._last_address = 1
         self.hypervisor = Hypervisor(state_dir / node_id if state_dir else None)
@@ -126,7 +120,7 @@ class SimulatedDriver:
     def power_off(self, name: str) -> None:
         """Have a guest shut itself down."""
         vm = self._vm(name)
-        self._stopped(vm, self._clock.now())
+        end(vm, self._clock.now())
         self.hypervisor.save(vm, "power-off", self._clock.now())
 
     async def facts(self) -> HostFacts:
@@ -158,7 +152,7 @@ class SimulatedDriver:
 
     async def pull(self, template: TemplateRef, source: ImageSource, progress: Progress) -> None:  # noqa: ARG002 -- the port's
         """See VmDriver. Nothing is fetched: only the delay is real."""
-        fault = await self._strike("pull")
+        fault = await self.faults.strike("pull")
         for step in range(_PULL_STEPS if self._delays.pull else 0):
             progress(step / _PULL_STEPS)
             await self._clock.sleep(self._delays.pull / _PULL_STEPS)
@@ -175,31 +169,25 @@ class SimulatedDriver:
 
     async def evict(self, template: CachedTemplate) -> None:
         """See VmDriver."""
-        await self._strike("evict")
+        await self.faults.strike("evict")
         if any(vm.digest == template.digest for vm in self.hypervisor.vms.values()):
             raise HostFault(f"{template.name}:{template.tag} is in use")
         self.hypervisor.drop_template(template.digest)
 
     async def clone(self, spec: VmSpec) -> None:
         """See VmDriver."""
-        fault = await self._strike("clone")
+        fault = await self.faults.strike("clone")
         if spec.name in self.hypervisor.vms:
             raise HostFault(f"{spec.name}: already exists")
         if spec.template.digest not in self.hypervisor.templates:
             raise HostFault(f"{spec.template.name}:{spec.template.tag} is not in the cache")
-        _check_suspended(spec)
+        check_suspended(spec)
         if self._delays.clone:
             await self._clock.sleep(self._delays.clone)
         self.hypervisor.touch_template(spec.template.digest)
         now = self._clock.now()
-        vm = SimulatedVm(
-            info=self._new_info(spec, now),
-            cloud_id=spec.cloud_id,
-            instance_id=spec.instance_id,
-            attempt=spec.attempt,
-            digest=spec.template.digest,
-            network=spec.overrides.network_mode != "disconnected",
-        )
+        forwards = self._ports.forward(spec.overrides.port_forwarding_override)
+        vm = make(spec, forwards, now)
         self.hypervisor.save(vm, "clone", now)
         self._after(fault, spec.name)
 
@@ -214,7 +202,7 @@ class SimulatedDriver:
     async def run_script(self, name: str, script: bytes, timeout: float) -> ScriptResult:
         """See VmDriver, and the module for the words of the make-believe shell."""
         vm = self._vm(name)
-        fault = await self._strike("script")
+        fault = await self.faults.strike("script")
         self.hypervisor.note(vm, "script", self._clock.now())
         code, seconds, said = read_script(script)
         seconds += self._delays.script
@@ -227,23 +215,23 @@ class SimulatedDriver:
 
     async def restart(self, name: str) -> VmInfo:
         """See VmDriver."""
-        self._stopped(self._vm(name), self._clock.now())
+        end(self._vm(name), self._clock.now())
         return await self._boot(name, "restart")
 
     async def stop(self, name: str) -> None:
         """See VmDriver."""
         vm = self._vm(name)
-        fault = await self._strike("stop")
+        fault = await self.faults.strike("stop")
         if self._delays.stop:
             await self._clock.sleep(self._delays.stop)
         now = self._clock.now()
-        self._stopped(vm, now)
+        end(vm, now)
         self.hypervisor.save(vm, "stop", now)
         self._after(fault, name)
 
     async def delete(self, name: str) -> None:
         """See VmDriver."""
-        fault = await self._strike("delete")
+        fault = await self.faults.strike("delete")
         if self._delays.stop:
             await self._clock.sleep(self._delays.stop)
         vm = self.hypervisor.vms.get(name)
@@ -266,33 +254,23 @@ class SimulatedDriver:
 
     async def _boot(self, name: str, verb: str) -> VmInfo:
         vm = self._vm(name)
-        fault = await self._strike("start")
+        fault = await self.faults.strike("start")
         if self._delays.start:
             await self._clock.sleep(self._delays.start)
         if self._now(vm).status != "running":
             now = self._clock.now()
-            self._booted(vm, now)
+            boot(vm, self._next_address(), self._delays, now)
             self.hypervisor.save(vm, verb, now)
         info = self._now(vm)
         self._after(fault, name)
         return info
-
-    def _booted(self, vm: SimulatedVm, now: datetime) -> None:
-        self._last_address = self._last_address % 253 + 1
-        address = f"192.168.64.{self._last_address + 1}" if vm.network else ""
-        vm.info = msgspec.structs.replace(
-            vm.info, status="running", ip=address, start_date=now, access_date=now
-        )
-        delays = self._delays
-        vm.ready_at = now + timedelta(seconds=delays.network) if delays.network else None
-        vm.ends_at = now + timedelta(seconds=delays.lifetime) if delays.lifetime else None
 
     def _now(self, vm: SimulatedVm) -> VmInfo:
         """The VM's info with what time has done to it."""
         if vm.info.status != "running":
             return vm.info
         if vm.ends_at is not None and self._clock.now() >= vm.ends_at:
-            self._stopped(vm, vm.ends_at)
+            end(vm, vm.ends_at)
             self.hypervisor.save(vm, "power-off", vm.ends_at)
         elif vm.ready_at is not None:
             if self._clock.now() < vm.ready_at:
@@ -300,25 +278,9 @@ class SimulatedDriver:
             vm.ready_at = None
         return vm.info
 
-    def _stopped(self, vm: SimulatedVm, at: datetime) -> None:
-        vm.info = msgspec.structs.replace(vm.info, status="stopped", ip="", stop_date=at)
-        vm.ends_at = vm.ready_at = None
-
-    def _new_info(self, spec: VmSpec, now: datetime) -> VmInfo:
-        wish = spec.overrides
-        identity = uuid.uuid4()
-        return VmInfo(
-            uuid=str(identity),
-            name=spec.name,
-            status="stopped",
-            cpu_cores=wish.vcpu or spec.template.cpu,
-            ram_mb=wish.vram or spec.template.ram_mb,
-            mac_address=wish.mac_address or _mac(identity),
-            vnc_password=wish.vnc_password or "",
-            port_forwarding=self._ports.forward(wish.port_forwarding_override),
-            creation_date=now,
-            access_date=now,
-        )
+    def _next_address(self) -> str:
+        self._last_address = self._last_address % 253 + 1
+        return f"192.168.64.{self._last_address + 1}"
 
     def _vm(self, name: str) -> SimulatedVm:
         vm = self.hypervisor.vms.get(name)
@@ -326,39 +288,8 @@ class SimulatedDriver:
             raise VmMissing(f"{name}: not found")
         return vm
 
-    async def _strike(self, verb: str) -> FaultKind | None:
-        """Count the call; raise or hang when a fault is due, else tell what is due afterwards."""
-        if not self._faults:
-            return None
-        call = self._calls[verb] = self._calls.get(verb, 0) + 1
-        kind = next((f.kind for f in self._faults if f.verb == verb and f.strikes(call)), None)
-        if kind is FaultKind.HANG:
-            await asyncio.get_running_loop().create_future()
-        if kind in _RAISES:
-            raise _RAISES[kind](f"simulated {kind} of {verb} number {call}")
-        return kind
-
     def _after(self, kind: FaultKind | None, name: str) -> None:
         if kind is FaultKind.LOSE and name:
             self.lose(name)
         elif kind is FaultKind.POWER_OFF and name:
             self.power_off(name)
-
-
-_RAISES: dict[FaultKind, type[DriverError]] = {
-    FaultKind.HOST_FAULT: HostFault,
-    FaultKind.CANNOT_HONOUR: CannotHonour,
-    FaultKind.NO_SPACE: NoSpace,
-}
-
-
-def _check_suspended(spec: VmSpec) -> None:
-    if not spec.template.suspended:
-        return
-    for name in _NOT_SUSPENDED:
-        if getattr(spec.overrides, name) is not None:
-            raise CannotHonour(f"{name}: the template is suspended")
-
-
-def _mac(identity: uuid.UUID) -> str:
-    return "02:" + ":".join(f"{byte:02X}" for byte in identity.bytes[:5])

@@ -1,0 +1,69 @@
+"""One simulated VM: how it is made, boots and ends."""
+
+import uuid
+from datetime import datetime, timedelta
+
+import msgspec
+
+from contracts.vms import PortForward, VmInfo
+from node_agent.drivers.port import CannotHonour, VmSpec
+from node_agent.drivers.simulated_host import Delays, SimulatedVm
+
+_NOT_SUSPENDED = ("vcpu", "vram", "mac_address", "vlan_tag")
+
+
+def make(spec: VmSpec, forwards: tuple[PortForward, ...], now: datetime) -> SimulatedVm:
+    """A stopped VM as specified."""
+    wish, identity = spec.overrides, uuid.uuid4()
+    info = VmInfo(
+        uuid=str(identity),
+        name=spec.name,
+        status="stopped",
+        cpu_cores=wish.vcpu or spec.template.cpu,
+        ram_mb=wish.vram or spec.template.ram_mb,
+        mac_address=wish.mac_address or _mac(identity),
+        vnc_password=wish.vnc_password or "",
+        port_forwarding=forwards,
+        creation_date=now,
+        access_date=now,
+    )
+    return SimulatedVm(
+        info=info,
+        cloud_id=spec.cloud_id,
+        instance_id=spec.instance_id,
+        attempt=spec.attempt,
+        digest=spec.template.digest,
+        network=wish.network_mode != "disconnected",
+    )
+
+
+def boot(vm: SimulatedVm, address: str, delays: Delays, now: datetime) -> None:
+    """From now on it runs; its address shows when the network's delay is over."""
+    vm.info = msgspec.structs.replace(
+        vm.info,
+        status="running",
+        ip=address if vm.network else "",
+        start_date=now,
+        access_date=now,
+    )
+    vm.ready_at = now + timedelta(seconds=delays.network) if delays.network else None
+    vm.ends_at = now + timedelta(seconds=delays.lifetime) if delays.lifetime else None
+
+
+def end(vm: SimulatedVm, at: datetime) -> None:
+    """It was powered off."""
+    vm.info = msgspec.structs.replace(vm.info, status="stopped", ip="", stop_date=at)
+    vm.ends_at = vm.ready_at = None
+
+
+def check_suspended(spec: VmSpec) -> None:
+    """Raise CannotHonour that names what a suspended template cannot take."""
+    if not spec.template.suspended:
+        return
+    for name in _NOT_SUSPENDED:
+        if getattr(spec.overrides, name) is not None:
+            raise CannotHonour(f"{name}: the template is suspended")
+
+
+def _mac(identity: uuid.UUID) -> str:
+    return "02:" + ":".join(f"{byte:02X}" for byte in identity.bytes[:5])
