@@ -121,7 +121,8 @@ class Cloud:
         self.say(VmGone(**self._about(instance) | changes))
 
     def heartbeat(self, node_id="n1", *vms, **changes):
-        self.say(NodeHeartbeat(node_id=node_id, at=self.now, usage=NodeUsage(), vms=vms, **changes))
+        about = {"at": self.now, "usage": NodeUsage()}
+        self.say(NodeHeartbeat(node_id=node_id, vms=vms, **about | changes))
 
     def line(self, instance, phase=VmPhase.RUNNING, **changes):
         return VmState(

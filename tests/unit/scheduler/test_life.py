@@ -235,6 +235,19 @@ def test_a_vm_that_its_node_lost_is_an_error(cloud, instance):
     assert not instance.status.live
 
 
+def test_heartbeats_from_before_the_start_was_reported_do_not_lose_the_vm(cloud, instance):
+    """The bus may bring a node's reports in another order than they were said."""
+    cloud.later(20)
+    said = cloud.now
+    cloud.later(1)
+    cloud.started(instance)
+    for _ in range(3):
+        cloud.heartbeat("n1", at=said)
+    assert instance.status.state == InstanceState.STARTED
+    cloud.heartbeat("n1", cloud.line(instance, VmPhase.STOPPED), at=said)
+    assert instance.status.state == InstanceState.STARTED
+
+
 def test_a_guest_that_shuts_down_is_stopped_and_says_so(cloud, instance):
     cloud.started(instance)
     cloud.heartbeat("n1", cloud.line(instance, VmPhase.STOPPED, info=some_info(status="stopped")))

@@ -25,6 +25,7 @@ class Instance(Subject):
     ``valid_until``: no VM of the running attempt can exist unreported after it.
     ``ordered_at`` is when an order last went out, ``missed`` how many heartbeats since then
     did not list the attempt. ``mark`` is the report-queue mark that must come back first.
+    ``reported`` is when, by its node's clock, the newest report about the attempt was said.
     """
 
     sub_type = "vmAction"
@@ -39,6 +40,7 @@ class Instance(Subject):
         self.ordered_at: datetime | None = None
         self.missed = 0
         self.mark = ""
+        self.reported: datetime | None = None
         self.strays = 0
 
     @property
@@ -94,6 +96,7 @@ class Instance(Subject):
         start, validity = limits
         self.valid_until = now + timedelta(seconds=validity)
         self.missed = 0
+        self.reported = None
         self._set(
             now,
             node_id=node_id,

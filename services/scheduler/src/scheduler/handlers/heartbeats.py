@@ -123,7 +123,8 @@ def _compare(
     for vm in heartbeat.vms:
         instance = world.instances.get(vm.instance_id)
         if instance is not None and _is_current(instance, node, vm):
-            _known(world, instance, vm, heartbeat, moment)
+            if not _is_overtaken(instance, heartbeat):
+                _known(world, instance, vm, heartbeat, moment)
         elif vm.phase is not VmPhase.GONE:
             strays[vm.instance_id] = Claim(
                 vm.info.cpu_cores if vm.info else 1, vm.info.ram_mb if vm.info else 0
@@ -133,13 +134,18 @@ def _compare(
         node.strays = strays
         world.cluster.touch(node, better=True)
     for instance in list(world.on_node[node.id].values()):
-        if instance.id not in listed:
+        if instance.id not in listed and not _is_overtaken(instance, heartbeat):
             _missing(world, instance, heartbeat, moment)
 
 
 def _is_current(instance: Instance, node: Node, vm: VmState) -> bool:
     status = instance.status
     return status.live and (status.node_id, status.attempt) == (node.id, vm.attempt)
+
+
+def _is_overtaken(instance: Instance, heartbeat: NodeHello | NodeHeartbeat) -> bool:
+    """Whether a report that the same node said later was heard already."""
+    return instance.reported is not None and heartbeat.at < instance.reported
 
 
 def _known(

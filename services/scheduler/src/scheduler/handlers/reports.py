@@ -123,6 +123,7 @@ def current(world: World, report: VmReport, moment: Moment) -> Instance | None:
     if instance is not None:
         status = instance.status
         if status.live and (status.node_id, status.attempt) == (report.node_id, report.attempt):
+            instance.reported = max(instance.reported or report.at, report.at)
             return instance
         if report.attempt > status.attempt:
             return None
