@@ -1,5 +1,7 @@
 """What a node says of itself, and how a start stays valid."""
 
+from datetime import timedelta
+
 from contracts.messages import tag_of
 from contracts.nodes import CapacityMode, ConfigureAgent, NodeGoodbye, NodeHeartbeat, NodeHello
 from contracts.vms import VmFailed, VmPhase, VmProgress, VmStarted
@@ -217,3 +219,18 @@ async def test_a_heartbeat_names_the_shared_queue_for_a_cloud_that_forgot_the_no
     world.reports.clear()
     await world.start()
     assert (await world.beat()).queue == ""
+
+
+async def test_a_heartbeat_after_the_end_of_validity_revives_nothing(world: AgentWorld):
+    world.delays = Delays(start=10)
+    await world.start()
+    await world.heard(NodeHello)
+    await world.order(world.run_vm(seconds=20))
+    await until(lambda: world.history("clone"))
+    before = world.vm().record.valid_until
+    world.clock._start += timedelta(seconds=40)
+    world.agent.nodes[NODE].beat()
+    await settle()
+    assert world.vm().record.valid_until == before
+    await world.clock.advance(1)
+    assert (await world.heard(VmFailed)).message == "the start was not confirmed in time"

@@ -1,5 +1,7 @@
 """Startup scripts: begun once, bounded, and what their failure does."""
 
+from datetime import timedelta
+
 import pytest
 
 from contracts.vms import (
@@ -150,3 +152,16 @@ async def test_a_long_script_keeps_no_worker_from_other_starts(world: AgentWorld
     await world.order(world.run_vm("i-1", script=script(b"sleep 1000", timeout=2000)))
     await until(lambda: world.history("script"))
     await world.started("i-2", template=a_template())
+
+
+async def test_an_agent_that_was_frozen_begins_no_script_too_late(world: AgentWorld):
+    world.delays = Delays(network=5)
+    await world.start()
+    await world.order(world.run_vm(seconds=30, script=script(b"exit 0")))
+    await until(lambda: world.history("start"))
+    world.clock._start += timedelta(seconds=40)  # as long as it was frozen
+    for _ in range(60):
+        await world.clock.advance(0.1)
+    failed = await world.heard(VmFailed)
+    assert failed.message == "the start was not confirmed in time"
+    assert not world.history("script")

@@ -8,6 +8,7 @@ from contracts.vms import VmFailed, VmInfo, VmPhase
 from node_agent.domain.record import Record
 from node_agent.drivers.port import DriverError, ListedVm
 from node_agent.host import Host
+from node_agent.start import UNCONFIRMED
 from node_agent.vm import Vm
 from node_agent.vms import Vms
 
@@ -73,7 +74,7 @@ def _after_failure(vm: Vm, seen: VmInfo | None) -> None:
 def _tell_in_time(host: Host, vm: Vm) -> None:
     until = vm.record.valid_until
     if until is not None and host.clock.now() > until:
-        vm.give_up("the start was not confirmed in time")
+        vm.give_up(UNCONFIRMED)
     else:
         vm.tell_again()
 

@@ -21,6 +21,7 @@ from node_agent.overrides import check_overrides
 _SCRIPT_GRACE = 60.0
 """Seconds beyond a script's own limit after which the driver is not waited for."""
 
+UNCONFIRMED = "the start was not confirmed in time"
 _log = structlog.get_logger()
 
 
@@ -118,6 +119,7 @@ class Start:
                         attempt=run.attempt,
                     )
                 )
+                self._check_in_time()
                 return await self._driver.start(self._name)
 
     async def _boot_further(self) -> VmInfo:
@@ -125,6 +127,12 @@ class Start:
         self._attempt.moved(VmPhase.PREPARING)
         self._attempt.limit(self._host.limits.start)
         return await self._driver.start(self._name)
+
+    def _check_in_time(self) -> None:
+        """An agent that was frozen wakes up here: by now another node may be at it."""
+        until = self._attempt.record.valid_until
+        if until is not None and self._host.clock.now() > until:
+            raise HostFault(UNCONFIRMED)
 
     def _pulling(self, share: float) -> None:
         self._attempt.moved(VmPhase.PULLING, share)
@@ -147,6 +155,7 @@ class Start:
 
     async def _run_script(self, script: Script) -> ScriptResult | None:
         """Run it, once for ever; raises when it is monitored and failed."""
+        self._check_in_time()
         record = self._attempt.record
         await self._attempt.keep(record.with_(script_begun=True))
         self._attempt.limit(script.timeout + _SCRIPT_GRACE)

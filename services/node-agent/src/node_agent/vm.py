@@ -1,7 +1,7 @@
 """One instance on one node, from the accepted order to the VM that is gone."""
 
 import functools
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 import structlog
@@ -15,7 +15,7 @@ from node_agent.reboot import reboot
 from node_agent.removal import UNTIL_DONE, delete_vm
 from node_agent.reports import Reports
 from node_agent.solo import Solo
-from node_agent.start import ScriptFailed, Start, interrupted
+from node_agent.start import UNCONFIRMED, ScriptFailed, Start, interrupted
 
 _DELETE_TRIES = 3
 _SETTLED = (VmPhase.RUNNING, VmPhase.STOPPED, VmPhase.GONE)
@@ -137,15 +137,14 @@ class Vm:
         info = None if self.phase is VmPhase.GONE else self.info
         return self._reports.line(self.record, self.phase, self._share, info, full=full)
 
-    def heard(self, line: VmState, age: float) -> None:
-        """A heartbeat with this line, said ``age`` seconds ago, was confirmed."""
+    def heard(self, line: VmState, said_at: datetime) -> None:
+        """A heartbeat with this line was confirmed; what was over by then stays over."""
         if line.attempt != self.record.attempt:
             return
         self._reports.heard(line)
         until = self.record.valid_until
-        if until is not None and self in self._host.unsettled:
-            seconds = self.record.validity - age
-            valid = self._host.clock.now() + timedelta(seconds=seconds)
+        if until is not None and said_at <= until and self in self._host.unsettled:
+            valid = said_at + timedelta(seconds=self.record.validity)
             if valid > until:
                 self.put(self.record.with_(valid_until=valid))
 
@@ -156,7 +155,7 @@ class Vm:
         until = self.record.valid_until
         if until is not None and self._host.clock.now() > until:
             self._host.unsettled.discard(self)
-            self.give_up("the start was not confirmed in time")
+            self.give_up(UNCONFIRMED)
         elif self._limit_at is not None and self._host.clock.monotonic() > self._limit_at:
             self._limit_at = None
             self.give_up("the start took too long")

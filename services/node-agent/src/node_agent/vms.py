@@ -1,7 +1,7 @@
 """The instances of one node: which orders are taken, and what is said in a heartbeat."""
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, TypeVar
 
 from contracts.messages import Report
@@ -151,11 +151,10 @@ class Vms:
 
     def heard(self, lines: Sequence[VmState], said_at: datetime) -> None:
         """A heartbeat with these lines was confirmed."""
-        age = (self._host.clock.now() - said_at) / timedelta(seconds=1)
         for line in lines:
             vm = self._vms.get(line.instance_id)
             if vm is not None:
-                vm.heard(line, age)
+                vm.heard(line, said_at)
 
     def forget_old(self) -> None:
         """Drop what nothing depends on any more."""
