@@ -250,9 +250,12 @@ class Cloud:
             else:
                 await _close_listeners(service)
             await fate.kill()
-        for task in asyncio.all_tasks() - {asyncio.current_task()}:
-            if _is_ours(task):
+        for _, fate in self._running:
+            fate.bury()
+        while left := [task for task in asyncio.all_tasks() if _is_ours(task)]:
+            for task in left:
                 task.cancel()
+            await asyncio.wait(left, timeout=1)
 
     def _ports(self, fate: Fate) -> tuple[FatedBus, Store]:
         return FatedBus(self.bus, fate), fated_store(self.store, fate)

@@ -27,6 +27,7 @@ class Fate:
         self.dead = asyncio.Event()
         self.consumers: list[Consumer] = []
         self.buses: list[FatedBus] = []
+        self._buried = asyncio.Event()
         self._running = asyncio.Event()
         self._running.set()
 
@@ -41,7 +42,14 @@ class Fate:
         """Return only while alive and not frozen."""
         await self._running.wait()
         if self.dead.is_set():
-            await asyncio.get_running_loop().create_future()
+            await self._buried.wait()
+            raise asyncio.CancelledError
+
+    def bury(self) -> None:
+        """The test is over: whatever still hangs for the dead ends at once."""
+        self.dead.set()
+        self._buried.set()
+        self._running.set()
 
     def freeze(self) -> None:
         """Stand still, as under SIGSTOP."""

@@ -5,7 +5,15 @@ import pytest
 
 from contracts.events import EventKind
 from contracts.instances import InstanceState, RestartVM
-from contracts.nodes import ConfigureAgent, ConfigureNode, DeleteNode, NodeGoodbye, NodeSpec
+from contracts.nodes import (
+    ConfigureAgent,
+    ConfigureNode,
+    DeleteNode,
+    NodeGoodbye,
+    NodeHeartbeat,
+    NodeSpec,
+    NodeUsage,
+)
 from contracts.vms import RebootVm, ReportsMarked, RunVm, StopVm, VmPhase, VmProgress, VmRefused
 from scheduler.domain.limits import Limits
 from tests.unit.scheduler.builders import Cloud, an_instance, some_info
@@ -226,6 +234,17 @@ def test_a_lost_order_is_repeated_when_heartbeats_do_not_list_the_attempt(cloud,
     assert second.attempt == first.attempt
 
 
+def test_a_heartbeat_that_is_delivered_again_tells_of_the_past(cloud, instance):
+    cloud.later(6)
+    early = cloud.now
+    cloud.later(6)
+    cloud.heartbeat("n1", cloud.line(instance, info=some_info()))
+    cloud.started(instance)
+    for _ in range(3):
+        cloud.say(NodeHeartbeat(node_id="n1", at=early, usage=NodeUsage()))
+    assert instance.status.state == InstanceState.STARTED
+
+
 def test_a_vm_that_its_node_lost_is_an_error(cloud, instance):
     cloud.started(instance)
     for _ in range(2):
@@ -312,8 +331,6 @@ def test_a_clock_that_is_ahead_gets_no_starts(cloud):
     node = cloud.world.cluster.nodes["n1"]
     ahead = cloud.now
     cloud.seconds -= 60
-    from contracts.nodes import NodeHeartbeat, NodeUsage
-
     cloud.say(NodeHeartbeat(node_id="n1", at=ahead, usage=NodeUsage()))
     assert node.skewed
     [instance] = cloud.start(an_instance())

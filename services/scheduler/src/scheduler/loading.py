@@ -100,6 +100,7 @@ def _recall(world: World, document: InstanceDocument, moment: Moment) -> list[Sa
         observe_document(world, document, moment)
         return []
     instance = world.load_instance(document)
+    instance.ordered_at = moment.now  # heartbeats from before say nothing about it
     if instance.status.live and instance.spec.terminate:
         world.order_stop(instance, moment)
     elif instance.status.live and instance.starting:

@@ -30,19 +30,21 @@ class Node(Subject):
 
     ``claims``: instances placed here that may have a VM; ``strays``: attempts it reports that are
     not its business any more; unmanaged VMs count as well. So capacity used is computed, never
-    counted. ``heard`` and ``flushed`` are in the clock's monotonic seconds; ``heartbeat`` is the
+    counted. ``heard`` and ``flushed`` are in the clock's monotonic seconds,
+    ``said`` is its own clock at its newest heartbeat; ``heartbeat`` is the
     interval it was told, in seconds. ``version`` moves when a filter may answer differently.
     """
 
     sub_type = "nodeAction"
 
-    def __init__(self, document: NodeDocument, heard: float) -> None:
+    def __init__(self, document: NodeDocument, heard: float, said: datetime) -> None:
         super().__init__(document.id, document.status_revision, document.outbox)
         self.created = document.created
         self.generation = document.generation
         self.spec = document.spec
         self.status = document.status
         self.heard = heard
+        self.said = said
         self.flushed = float("-inf")
         self.skewed = False
         self.heartbeat = 0.0

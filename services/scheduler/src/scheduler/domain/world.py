@@ -1,6 +1,7 @@
 """Everything the one decider knows, and what the current turn has changed."""
 
 from collections import defaultdict
+from datetime import timedelta
 
 from contracts.instances import InstanceDocument
 from contracts.messages import Message, Order
@@ -47,8 +48,9 @@ class World:
         self._pulls: dict[str, tuple[Node, str]] = {}
 
     def load_node(self, document: NodeDocument, moment: Moment) -> Node:
-        """A node from its document; silence is counted from now."""
-        node = Node(document, moment.tick)
+        """A node from its document; silence is counted from now, older heartbeats are late."""
+        said = moment.now - timedelta(seconds=self.limits.skew)
+        node = Node(document, moment.tick, said)
         if document.status.left:
             self.leaving[node.id] = node
             return node

@@ -93,7 +93,9 @@ def _heard(world: World, node: Node, heartbeat: NodeHello | NodeHeartbeat, momen
     if changed or was_offline:
         better = was_offline or changed != {"usage"}
         world.touch_node(node, urgent=better, better=better)
-    _compare(world, node, heartbeat, moment)
+    if heartbeat.at >= node.said:  # one that was delivered again tells of the past
+        node.said = heartbeat.at
+        _compare(world, node, heartbeat, moment)
 
 
 def _set_skewed(world: World, node: Node, *, skewed: bool) -> None:
