@@ -1,13 +1,20 @@
 """What simulated hosts really have and had: the oracle of tests that kill agents."""
 
+import functools
+import time
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from node_agent.drivers.simulated_host import HistoryLine, SimulatedVm, read_history
 
+T = TypeVar("T")
+
 _GONE = frozenset({"delete", "lose"})
+_TRIES, _PAUSE = 20, 0.005
 
 
 def hosts(data: Path) -> list[Path]:
@@ -22,14 +29,38 @@ def live_vms(*agents: Path) -> Counter[str]:
     for data in agents:
         for host in hosts(data):
             for file in host.glob("*.json"):
-                vm = msgspec.json.decode(file.read_bytes(), type=SimulatedVm)
-                found[vm.instance_id] += 1
+                if vm := _whole(functools.partial(_vm_of, file)):
+                    found[vm.instance_id] += 1
     return found
+
+
+def _vm_of(file: Path) -> SimulatedVm | None:
+    """The VM; None when it is not made yet, or gone."""
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError:
+        return None
+    return msgspec.json.decode(content, type=SimulatedVm) if content else None
+
+
+def _whole(read: Callable[[], T]) -> T:
+    """What is read, again when its agent was writing just then."""
+    for _ in range(_TRIES):
+        try:
+            return read()
+        except msgspec.DecodeError:
+            time.sleep(_PAUSE)
+    return read()
 
 
 def history(*agents: Path) -> list[HistoryLine]:
     """Everything that was done to VMs, on all hosts together, oldest first."""
-    lines = [line for data in agents for host in hosts(data) for line in read_history(host)]
+    lines = [
+        line
+        for data in agents
+        for host in hosts(data)
+        for line in _whole(functools.partial(read_history, host))
+    ]
     return sorted(lines, key=lambda line: line.at)
 
 
