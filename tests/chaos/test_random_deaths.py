@@ -49,6 +49,11 @@ class Reaper:
         """No more deaths from now on but those that are decided; their successors live."""
         self._doomed = lambda _points, _most: Fate()  # type: ignore[method-assign]
 
+    def leave(self) -> None:
+        """Watch no more: the end of the test is no death."""
+        for watch in self._watches:
+            watch.cancel()
+
     def _doomed(self, points: list[str], most: int) -> Fate:
         return Fate(self._random.choice(points), self._random.randint(1, most))
 
@@ -89,6 +94,7 @@ async def test_random_deaths_lose_double_and_orphan_nothing(bare_cloud):
         await cloud.reaches(sorted(wanted), "Started", 60)
     reaper.rest()
     await until(lambda: _settled(cloud, wanted), 120, every=0.25)
+    reaper.leave()
     assert reaper.deaths >= 20
     await assert_sound(cloud, wanted)
 
