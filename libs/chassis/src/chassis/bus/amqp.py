@@ -5,6 +5,7 @@ one channel) is dropped, and made anew with everything that belongs to it.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -62,6 +63,8 @@ class AmqpBus:
 
     async def start(self) -> None:
         """See Bus."""
+        # The link says in one line what the library says in an error at every attempt.
+        logging.getLogger("aiormq").setLevel(logging.CRITICAL)
         self._publishing.start()
         self._consuming.start()
 
