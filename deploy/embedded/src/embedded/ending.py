@@ -1,14 +1,13 @@
 """``stop``: end the process and its VMs, so that nothing of them is left on the machine."""
 
 import asyncio
-import os
-import signal
 import time
 from collections.abc import Callable
-from pathlib import Path
+from contextlib import suppress
 from typing import Any
 
 import msgspec
+import psutil
 import structlog
 
 from chassis.clock import SystemClock
@@ -43,8 +42,7 @@ async def end(settings: EmbeddedSettings, say: Say) -> None:
     if running is not None:
         await _terminate_all(running.gateway, say)
         say(f"ending process {running.pid}")
-        os.kill(running.pid, signal.SIGTERM)
-        await _until_released(folder, settings.drain_seconds + 30)
+        await _end_process(running.pid, settings.drain_seconds + 30)
     elif await _left(settings):
         await _terminate_quietly(settings, say)
     left = await _sweep(settings)
@@ -97,12 +95,16 @@ async def _terminate_quietly(settings: EmbeddedSettings, say: Say) -> None:
         await cloud.stop()
 
 
-async def _until_released(folder: Path, limit: float) -> None:
-    end_at = time.monotonic() + limit
-    while (running := holder(folder)) is not None:
-        if time.monotonic() > end_at:
-            raise StillThere(f"process {running.pid} did not end in {limit:.0f} s")
-        await asyncio.sleep(_EVERY)
+async def _end_process(pid: int, limit: float) -> None:
+    """SIGTERM, and wait until it is gone (a zombie is: its parent is merely slow)."""
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        process.terminate()
+        end_at = time.monotonic() + limit
+        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+            if time.monotonic() > end_at:
+                raise StillThere(f"process {pid} did not end in {limit:.0f} s")
+            await asyncio.sleep(_EVERY)
 
 
 async def _left(settings: EmbeddedSettings) -> list[str]:
