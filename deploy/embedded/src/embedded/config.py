@@ -13,6 +13,7 @@ from chassis.servers.process import free_port
 from contracts.nodes import CapacityMode
 from event_pusher.config import Settings as EventPusherSettings
 from node_agent.config import AgentSettings
+from node_agent.domain.names import DEFAULT_PREFIX
 from registry.config import Settings as RegistrySettings
 from scheduler.config import SchedulerSettings
 from scheduler.domain.weighers import Strategy
@@ -53,10 +54,16 @@ class EmbeddedSettings(Settings, frozen=True, kw_only=True):
     host: str = "127.0.0.1"
     max_vm_count: int = 2
     capacity_mode: CapacityMode = CapacityMode.NUMBER
+    vcpu_override: int = 0
+    ram_override: int = 0
+    groups: str = ""
+    vm_prefix: str = DEFAULT_PREFIX
     reserve_space: str = "1GB"
     heartbeat: float = 5.0
     num_workers: int = 2
     start_timeout: float = 90.0
+    network_timeout: float = 60.0
+    node_active_timeout: float = 120.0
     lease_seconds: float = 3.0
     strategy: Strategy = Strategy.SPREAD
     start_seconds: float = 3600.0
@@ -111,7 +118,11 @@ class EmbeddedSettings(Settings, frozen=True, kw_only=True):
 
     def scheduler(self) -> SchedulerSettings:
         """Settings of the scheduler."""
-        return self._for(SchedulerSettings, metrics_port=self.scheduler_metrics_port)
+        return self._for(
+            SchedulerSettings,
+            metrics_port=self.scheduler_metrics_port,
+            heartbeat_seconds=self.heartbeat,
+        )
 
     def registry(self) -> RegistrySettings:
         """Settings of the registry."""
