@@ -58,6 +58,12 @@ class InstanceSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     request_id: str = ""
     start_request_id: str = ""
 
+    def without_script(self) -> "InstanceSpec":
+        """The same wish without the text of its script: it may be long, and secret."""
+        if self.script is None or not self.script.body:
+            return self
+        return msgspec.structs.replace(self, script=msgspec.structs.replace(self.script, body=b""))
+
     @property
     def vcpu(self) -> int:
         """Virtual CPUs that the VM will have."""

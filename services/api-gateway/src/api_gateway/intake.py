@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import structlog
 
 from api_gateway.documents import Remembered
-from api_gateway.domain.without_script import without_body
 from api_gateway.outgoing import Outgoing
 from api_gateway.projection import Projection
 from api_gateway.store import GatewayStore
@@ -79,7 +78,7 @@ class Intake:
             self._projection.instances.merge(
                 document.id,
                 document.created,
-                (document.generation, without_body(document.spec)),
+                (document.generation, document.spec.without_script()),
                 (document.status_revision, document.status),
             )
         self._outgoing.send(StartVM(instance=document) for document in documents)

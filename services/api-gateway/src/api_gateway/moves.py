@@ -4,7 +4,6 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from api_gateway.domain.without_script import without_body
 from api_gateway.projection import Projection
 from chassis.bus.port import Queue, QueueKind
 from contracts.groups import GroupChanged, GroupRemoved
@@ -83,7 +82,7 @@ class Moves:
             self._projection.instances.merge(
                 document.id,
                 document.created,
-                (document.generation, without_body(document.spec)),
+                (document.generation, document.spec.without_script()),
                 (document.status_revision, document.status),
             )
 
@@ -120,7 +119,7 @@ class Moves:
         }
 
     def _instance_wish(self, message: TerminateVM | RestartVM | UpdateVM) -> str | None:
-        spec = without_body(message.spec)
+        spec = message.spec.without_script()
         known = self._projection.instances.merge_spec(message.instance_id, message.generation, spec)
         return None if known else message.instance_id
 
@@ -132,7 +131,7 @@ class Moves:
         self._projection.instances.merge(
             message.instance_id,
             message.created,
-            (message.generation, without_body(message.spec)),
+            (message.generation, message.spec.without_script()),
             (message.status_revision, message.status),
         )
 

@@ -4,77 +4,19 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from contracts.events import EventKind, Scalar
+from contracts.events import EventKind
 from contracts.instances import (
-    DEFAULT_PRIORITY,
     Attempt,
-    InstanceChanged,
-    InstanceDocument,
-    InstanceSpec,
     InstanceState,
     Reason,
 )
 from contracts.vms import ScriptResult, VmInfo
-from scheduler.domain.subject import Subject
-from scheduler.domain.transitions import TRANSITIONS, Cause
+from scheduler.domain.record import InstanceRecord
+from scheduler.domain.transitions import Cause
 
 
-class Instance(Subject):
-    """An instance in memory.
-
-    ``valid_until``: no VM of the running attempt can exist unreported after it.
-    ``ordered_at`` is when an order last went out, ``missed`` how many heartbeats since then
-    did not list the attempt. ``mark`` is the report-queue mark that must come back first.
-    ``reported`` is when, by its node's clock, the newest report about the attempt was said.
-    """
-
-    sub_type = "vmAction"
-
-    def __init__(self, document: InstanceDocument) -> None:
-        super().__init__(document.id, document.status_revision, document.outbox)
-        self.created = document.created
-        self.generation = document.generation
-        self.spec = document.spec
-        self.status = document.status
-        self.valid_until = document.status.valid_until
-        self.ordered_at: datetime | None = None
-        self.missed = 0
-        self.mark = ""
-        self.reported: datetime | None = None
-        self.strays = 0
-
-    @property
-    def order(self) -> tuple[int, datetime, str]:
-        """Its place among those that wait: priority first (lower sooner), then age."""
-        return (self.spec.priority or DEFAULT_PRIORITY, self.created, self.id)
-
-    @property
-    def starting(self) -> bool:
-        """Whether it is on its way to Started."""
-        return self.status.state in {InstanceState.SCHEDULING, InstanceState.PULLING}
-
-    @property
-    def waiting(self) -> bool:
-        """Whether it needs a node."""
-        return self.starting and not self.status.live and not self.spec.terminate
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing but its removal is left to do."""
-        return self.status.ended is not None
-
-    def observe(self, generation: int, spec: InstanceSpec, now: datetime) -> bool:
-        """Take a newer wish; False when it is known already (a repeat, or late)."""
-        if generation <= self.status.observed_generation:
-            return False
-        if generation >= self.generation:
-            self.generation, self.spec = generation, spec
-        self._set(now, observed_generation=self.generation)
-        return True
-
-    def move(self, cause: Cause) -> InstanceState | None:
-        """Where the table leads from here; None when the cause is stale."""
-        return TRANSITIONS[self.status.state, cause]
+class Instance(InstanceRecord):
+    """An instance in memory, and everything that can happen to it."""
 
     def requested(self, now: datetime) -> None:
         """First sight of it: the start request becomes an event."""
@@ -149,7 +91,7 @@ class Instance(Subject):
             deadline=None,
             valid_until=None,
         )
-        self.spec = without_script(self.spec)
+        self.spec = self.spec.without_script()
         if first:
             self._happened(EventKind.VM_STARTED, now, state=state, node_id=self.status.node_id)
         return True
@@ -276,17 +218,6 @@ class Instance(Subject):
         """An agent knows a later attempt than we do (an old backup was restored)."""
         self._set(now, attempt=max(number, self.status.attempt))
 
-    def changed(self) -> InstanceChanged:
-        """The message that tells everybody; the script's body stays out."""
-        return InstanceChanged(
-            instance_id=self.id,
-            generation=self.generation,
-            status_revision=self.revision,
-            created=self.created,
-            spec=without_script(self.spec),
-            status=self.status,
-        )
-
     def _fail_attempt(self, failure: str, now: datetime, **changes: object) -> None:
         attempts = list(self.status.attempts)
         if attempts:
@@ -303,24 +234,6 @@ class Instance(Subject):
         )
         self.valid_until = None
         self.mark = ""
-
-    def _set(self, now: datetime, **changes: object) -> None:
-        self.status = msgspec.structs.replace(self.status, changed=now, **changes)
-
-    def _happened(self, kind: EventKind, now: datetime, **fields: Scalar) -> None:
-        self.happened(kind, now, {"instance_id": self.id, **fields})
-
-    def _asked(self, kind: EventKind, now: datetime, **fields: Scalar) -> None:
-        """Somebody's request was seen by its owner."""
-        by, request = self.spec.actor or "anonymous", self.spec.request_id or self.id
-        self.happened(kind, now, {"instance_id": self.id, **fields}, actor=by, request_id=request)
-
-
-def without_script(spec: InstanceSpec) -> InstanceSpec:
-    """The wish without the bytes of its script."""
-    if spec.script is None or not spec.script.body:
-        return spec
-    return msgspec.structs.replace(spec, script=msgspec.structs.replace(spec.script, body=b""))
 
 
 def same_but_time(one: VmInfo, other: VmInfo | None) -> bool:

@@ -1,0 +1,96 @@
+"""What the scheduler holds of one instance in memory, and how it is read."""
+
+from datetime import datetime
+
+import msgspec
+
+from contracts.events import EventKind, Scalar
+from contracts.instances import (
+    DEFAULT_PRIORITY,
+    InstanceChanged,
+    InstanceDocument,
+    InstanceSpec,
+    InstanceState,
+)
+from scheduler.domain.subject import Subject
+from scheduler.domain.transitions import TRANSITIONS, Cause
+
+
+class InstanceRecord(Subject):
+    """An instance in memory.
+
+    ``valid_until``: no VM of the running attempt can exist unreported after it.
+    ``ordered_at`` is when an order last went out, ``missed`` how many heartbeats since then
+    did not list the attempt. ``mark`` is the report-queue mark that must come back first.
+    ``reported`` is when, by its node's clock, the newest report about the attempt was said.
+    """
+
+    sub_type = "vmAction"
+
+    def __init__(self, document: InstanceDocument) -> None:
+        super().__init__(document.id, document.status_revision, document.outbox)
+        self.created = document.created
+        self.generation = document.generation
+        self.spec = document.spec
+        self.status = document.status
+        self.valid_until = document.status.valid_until
+        self.ordered_at: datetime | None = None
+        self.missed = 0
+        self.mark = ""
+        self.reported: datetime | None = None
+        self.strays = 0
+
+    @property
+    def order(self) -> tuple[int, datetime, str]:
+        """Its place among those that wait: priority first (lower sooner), then age."""
+        return (self.spec.priority or DEFAULT_PRIORITY, self.created, self.id)
+
+    @property
+    def starting(self) -> bool:
+        """Whether it is on its way to Started."""
+        return self.status.state in {InstanceState.SCHEDULING, InstanceState.PULLING}
+
+    @property
+    def waiting(self) -> bool:
+        """Whether it needs a node."""
+        return self.starting and not self.status.live and not self.spec.terminate
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing but its removal is left to do."""
+        return self.status.ended is not None
+
+    def observe(self, generation: int, spec: InstanceSpec, now: datetime) -> bool:
+        """Take a newer wish; False when it is known already (a repeat, or late)."""
+        if generation <= self.status.observed_generation:
+            return False
+        if generation >= self.generation:
+            self.generation, self.spec = generation, spec
+        self._set(now, observed_generation=self.generation)
+        return True
+
+    def move(self, cause: Cause) -> InstanceState | None:
+        """Where the table leads from here; None when the cause is stale."""
+        return TRANSITIONS[self.status.state, cause]
+
+    def changed(self) -> InstanceChanged:
+        """The message that tells everybody; the script's body stays out."""
+        return InstanceChanged(
+            instance_id=self.id,
+            generation=self.generation,
+            status_revision=self.revision,
+            created=self.created,
+            spec=self.spec.without_script(),
+            status=self.status,
+        )
+
+    def _set(self, now: datetime, **changes: object) -> None:
+        self.status = msgspec.structs.replace(self.status, changed=now, **changes)
+
+    def _happened(self, kind: EventKind, now: datetime, **fields: Scalar) -> None:
+        self.happened(kind, now, {"instance_id": self.id, **fields})
+
+    def _asked(self, kind: EventKind, now: datetime, **fields: Scalar) -> None:
+        """Somebody's request was seen by its owner."""
+        by, request = self.spec.actor or "anonymous", self.spec.request_id or self.id
+        self.happened(kind, now, {"instance_id": self.id, **fields}, actor=by, request_id=request)
