@@ -112,12 +112,12 @@ class AmqpWorld:
     async def cut(self) -> None:
         """Lose the broker."""
         await self.proxy.cut()
-        await until(lambda: not self.bus.connected)
+        await until(lambda: not self.bus.connected and not self.bus._consuming.is_up)
 
     async def heal(self) -> None:
         """Have it back."""
         await self.proxy.heal()
-        await until(lambda: self.bus.connected)
+        await until(lambda: self.bus.connected and self.bus._consuming.is_up)
 
     async def delete(self, queue: str) -> None:
         """As an operator would."""
