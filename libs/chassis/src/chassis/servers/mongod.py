@@ -47,7 +47,7 @@ class MongoServer:
         binary = self._binary or find_mongod()
         data = self._folder / "data"
         data.mkdir(parents=True, exist_ok=True)
-        log = self._folder / "mongod.log"
+        log, output = self._folder / "mongod.log", self._folder / "mongod.out"
         self._group.spawn(
             [
                 *(binary, "--dbpath", data, "--logpath", log, "--logappend"),
@@ -59,10 +59,10 @@ class MongoServer:
                 *("--setParameter", f"ttlMonitorSleepSecs={self._ttl_seconds}"),
             ],
             os.environ,
-            self._folder / "mongod.out",
+            output,
         )
         try:
-            await until_ready("mongod", self._group, log, _START_LIMIT, self._listens)
+            await until_ready("mongod", self._group, (output, log), _START_LIMIT, self._listens)
             await make_primary(f"127.0.0.1:{self.port}", REPLICA_SET, _START_LIMIT)
         except BaseException:
             self._group.kill()

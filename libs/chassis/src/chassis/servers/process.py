@@ -97,17 +97,21 @@ class Group:
 
 
 async def until_ready(
-    name: str, group: Group, log: Path, limit: float, ready: Callable[[], Awaitable[bool]]
+    name: str,
+    group: Group,
+    logs: Sequence[Path],
+    limit: float,
+    ready: Callable[[], Awaitable[bool]],
 ) -> None:
-    """Return when ``ready`` says so; ServerFailed with the log's end when it does not in time."""
+    """Return when ``ready`` says so; ServerFailed with the logs' ends when it does not in time."""
     end = time.monotonic() + limit
     while True:
         if group.pid is None:
-            raise ServerFailed(f"{name} ended while starting; {_tail(log)}")
+            raise ServerFailed(f"{name} ended while starting; {_tail(logs)}")
         if await ready():
             return
         if time.monotonic() > end:
-            raise ServerFailed(f"{name} was not ready within {limit:.0f} s; {_tail(log)}")
+            raise ServerFailed(f"{name} was not ready within {limit:.0f} s; {_tail(logs)}")
         await asyncio.sleep(_POLL)
 
 
@@ -128,6 +132,6 @@ def free_port() -> int:
     raise ServerFailed("no free port on 127.0.0.1")
 
 
-def _tail(log: Path) -> str:
-    text = log.read_text(errors="replace") if log.exists() else ""
-    return f"end of {log}:\n{text[-2000:]}"
+def _tail(logs: Sequence[Path]) -> str:
+    found = [log for log in logs if log.exists() and log.stat().st_size]
+    return "".join(f"end of {log}:\n{log.read_text(errors='replace')[-2000:]}" for log in found)

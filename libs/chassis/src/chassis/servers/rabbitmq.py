@@ -103,7 +103,7 @@ class RabbitServer:
         self._group.spawn([_epmd(env), "-port", str(epmd_port)], env, log)
         self._group.spawn([program.script], env, log)
         try:
-            await until_ready("rabbitmq-server", self._group, log, _START_LIMIT, self._speaks)
+            await until_ready("rabbitmq-server", self._group, (log,), _START_LIMIT, self._speaks)
         except BaseException:
             self._group.kill()
             raise
@@ -171,10 +171,13 @@ class RabbitServer:
         return answer == b"\x01"
 
 
-def find_rabbitmq(script: Path | None = None, tree: Path = DEFAULT_TREE) -> Program:
+def find_rabbitmq(
+    script: Path | None = None, tree: Path = DEFAULT_TREE, path: str | None = None
+) -> Program:
     """The given script, else the one unpacked into ``tree``, else the installed package's.
 
-    MissingServer tells the remedy.
+    ``path`` is where to look for the last, PATH and ``/usr/sbin`` unless given. MissingServer
+    tells the remedy.
     """
     if script is not None:
         return Program(script=script)
@@ -186,7 +189,7 @@ def find_rabbitmq(script: Path | None = None, tree: Path = DEFAULT_TREE) -> Prog
             path=(root / "erlang/bin",),
             libraries=tuple(root.glob("*-linux-gnu*")),
         )
-    found = shutil.which(_SCRIPT, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
+    found = shutil.which(_SCRIPT, path=path or f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
     if found is not None:
         real = Path(found).resolve()
         return Program(script=real.with_name(_SCRIPT) if real.name == _WRAPPER else real)
