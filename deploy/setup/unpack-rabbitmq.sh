@@ -2,7 +2,7 @@
 # Put a private RabbitMQ into a folder: unpack-rabbitmq.sh FOLDER
 #
 # Downloads the distribution's packages of RabbitMQ and Erlang and unpacks them there. Nothing is
-# installed: no service starts, no port opens, root is not needed. Debian 12 and 13, Ubuntu 22.04+.
+# installed: no service starts, no port opens, root is not needed. Debian 12 and 13, Ubuntu 24.04.
 # The folder may be moved afterwards. Running it again on a finished folder does nothing.
 set -eu
 

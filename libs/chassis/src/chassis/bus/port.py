@@ -23,7 +23,11 @@ class QueueKind(StrEnum):
 
 
 class Queue(msgspec.Struct, frozen=True, kw_only=True):
-    """A queue bound to routing keys (``*`` one word, ``#`` any). ``expires`` in seconds (NODE)."""
+    """A queue bound to routing keys (``*`` one word, ``#`` any). ``expires`` in seconds (NODE).
+
+    ``ordered`` (WORK): one subscription at a time gets messages; the next one only when all that
+    its predecessor held has come back, so that a successor sees them in order.
+    """
 
     name: str
     keys: tuple[str, ...]
@@ -31,6 +35,7 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
     prefetch: int = 256
     delivery_limit: int = 20
     expires: float = 120.0
+    ordered: bool = False
 
 
 RETRY_DELAYS = (1.0, 5.0, 30.0, 120.0, 600.0)
@@ -59,12 +64,16 @@ class Delivery(Protocol):
     async def retry(self, body: bytes) -> None:
         """Have ``body`` (items of this delivery) delivered again after RETRY_DELAYS[attempt].
 
-        Beyond the last delay it goes to the dead letters. Confirmed; does not settle this one.
+        Beyond the last delay it goes to the dead letters, and at once where the queue is no WORK:
+        such messages are rebuilt by other means. Confirmed; does not settle this one.
         """
         ...
 
     async def dead_letter(self, body: bytes, reason: str) -> None:
-        """Put ``body`` into the dead-letter queue with the reason. Confirmed; does not settle."""
+        """Put ``body`` into the dead-letter queue with the reason. Confirmed; does not settle.
+
+        That is ``<name>.dead`` for WORK, one bounded ``corral.dead`` for everything else.
+        """
         ...
 
 
