@@ -10,7 +10,7 @@ from event_pusher.event_log import EventLog
 from event_pusher.lines import EventLines
 from event_pusher.reader import Pack
 
-QUEUE = Queue(name="event-pusher.events", keys=(tag_of(EventHappened),))
+QUEUE = Queue(name="event-pusher.events", keys=(tag_of(EventHappened),), ordered=True)
 
 
 class EventHandlers:

@@ -257,7 +257,8 @@ class Subscription:
             return
         with suppress(*BROKEN):
             receiver.flush()
-            if self._tag in channel.consumers:
+            # A cancelled consumer would be succeeded before what it holds has come back.
+            if self._tag in channel.consumers and not self.queue.ordered:
                 await channel.basic_cancel(self._tag, timeout=CALL_LIMIT)
             if self.queue.kind is QueueKind.NODE:
                 receiver.requeue_all(self._tag.encode())

@@ -132,6 +132,9 @@ class MemoryQueue:
             seat.deliver(entry, seat)
 
     def _free_seat(self) -> Seat | None:
+        first = self.seats[0] if self.seats else None
+        if first is not None and first.queue.ordered:
+            return first if len(first.unsettled) < first.queue.prefetch else None
         for _ in range(len(self.seats)):
             seat = self.seats[0]
             self.seats.rotate(-1)

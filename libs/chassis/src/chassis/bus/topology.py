@@ -55,12 +55,14 @@ def retry_queue(queue: Queue, delay: float) -> str:
 def arguments(queue: Queue) -> dict[str, Any]:
     """Arguments of the queue itself."""
     if queue.kind is QueueKind.WORK:
+        single = {"x-single-active-consumer": True} if queue.ordered else {}
         return {
             "x-queue-type": "quorum",
             "x-delivery-limit": queue.delivery_limit,
             "x-dead-letter-exchange": "",
             "x-dead-letter-routing-key": dead_queue(queue),
             **_AT_LEAST_ONCE,
+            **single,
         }
     if queue.kind is QueueKind.NODE:
         return {"x-expires": max(1, int(queue.expires * 1000))}
