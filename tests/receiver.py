@@ -54,7 +54,7 @@ class Receiver:
             dict.fromkeys(
                 event["sequence"]
                 for event in self.arrived
-                if not subject or event["instance_id"] == subject
+                if not subject or event.get("instance_id") == subject
             )
         )
 
