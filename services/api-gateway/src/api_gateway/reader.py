@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from api_gateway.projection import InstanceEntry, NodeEntry, Projection
 from api_gateway.store import GatewayStore
 from api_gateway.sync import Sync
+from api_gateway.unheard import Unheard
 from chassis.errors import NotFound, Unavailable
 from contracts.groups import GroupDocument
 
@@ -18,9 +19,10 @@ class Reader:
         self._view = projection
         self._sync = sync
         self._store = store
+        self._unheard = Unheard(projection, sync, store)
 
     async def instances(self) -> list[bytes]:
-        """The public list; while deaf, with what others accepted meanwhile."""
+        """The public list, with what other gateways have accepted up to now."""
         await self._settle()
         return self._view.instances.listed()
 
@@ -93,6 +95,7 @@ class Reader:
 
     async def _settle(self) -> None:
         if self._sync.fresh:
+            await self._unheard.read()
             return
         await self._sync.wait_loaded(_STARTING_SECONDS)
         try:

@@ -60,6 +60,12 @@ class GatewayStore:
             INSTANCES, InstanceDocument, {"pending": True}, fields=_FIELDS
         )
 
+    async def pending_generations(self) -> dict[str, int]:
+        """Id to generation, of instances with a wish that their owner has not seen yet."""
+        where, fields = {"pending": True}, ("generation",)
+        found = await self._store.find(INSTANCES, Marks, where, fields=fields)
+        return {marks.id: marks.generation for marks in found}
+
     async def instance(self, identity: str) -> InstanceDocument | None:
         """One instance."""
         return await self._store.get(INSTANCES, InstanceDocument, identity)
