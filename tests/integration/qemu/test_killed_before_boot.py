@@ -31,18 +31,20 @@ async def test_a_process_whose_guest_never_ran_is_no_running_vm_and_starts_anew(
     agent = await asyncio.create_subprocess_exec(
         sys.executable, "-c", KILLED_BEFORE_THE_FIRST_INSTRUCTION, tmp_path, "paused"
     )
-    assert await agent.wait() == 9
-    [left] = process.every(folder)
+    try:
+        assert await agent.wait() == 9
+        [left] = process.every(folder)
 
-    again = case.make()
-    [listed] = await again.list_vms()
-    assert (listed.info.status, listed.info.start_date) == ("stopped", None)
-    info = await again.start("paused")
-    assert info.status == "running"
-    assert info.start_date is not None
-    [fresh] = process.every(folder)
-    assert fresh != left
-    result = await again.run_script("paused", b"echo alive", 20.0)
-    assert result.stdout == "alive\n"
-    await again.delete("paused")
+        again = case.make()
+        [listed] = await again.list_vms()
+        assert (listed.info.status, listed.info.start_date) == ("stopped", None)
+        info = await again.start("paused")
+        assert info.status == "running"
+        assert info.start_date is not None
+        [fresh] = process.every(folder)
+        assert fresh != left
+        result = await again.run_script("paused", b"echo alive", 20.0)
+        assert result.stdout == "alive\n"
+    finally:
+        await case.make().delete("paused")
     assert process.every(folder) == []
