@@ -27,7 +27,12 @@ BINDINGS = {
     QueueKind.PROJECTION: ("#",),
 }
 LIMIT = 2
-PREFETCH = 3
+PREFETCH = {
+    # RabbitMQ 3.10 hands out one too many after a message passed its delivery limit.
+    QueueKind.WORK: 100,
+    QueueKind.NODE: 3,
+    QueueKind.PROJECTION: 3,
+}
 
 
 class Side:
@@ -45,7 +50,7 @@ class Side:
             name=f"{self.prefix}.{kind}",
             keys=tuple(f"{self.prefix}.{binding}" for binding in BINDINGS[kind]),
             kind=kind,
-            prefetch=PREFETCH,
+            prefetch=PREFETCH[kind],
             delivery_limit=LIMIT,
             expires=600,
         )
@@ -81,7 +86,8 @@ class Side:
     async def dead(self) -> list[tuple[bytes, str, str]]:
         name = f"{self.queue(QueueKind.WORK).name}.dead"
         letters = await self.world.bus.dead_letters(name)
-        return [(x.body, x.key.removeprefix(self.prefix), x.reason) for x in letters]
+        # Sorted: what dies in one outage dies in no order.
+        return sorted((x.body, x.key.removeprefix(self.prefix), x.reason) for x in letters)
 
 
 class Buses(RuleBasedStateMachine):
@@ -145,7 +151,7 @@ class Buses(RuleBasedStateMachine):
     @precondition(lambda self: any(i.deliveries for i in self.sides[0].inboxes.values()))
     @rule(
         how=st.sampled_from(["ack", "requeue", "dead_letter"]),
-        which=st.integers(0, PREFETCH - 1),
+        which=st.integers(0, 4),
         data=st.data(),
     )
     def settle(self, how: str, which: int, data: st.DataObject) -> None:

@@ -61,6 +61,15 @@ async def test_beyond_the_delivery_limit_a_message_is_dead(world: World, name: s
     assert len(inbox.deliveries) == 3
 
 
+async def test_what_waits_behind_a_message_that_dies_is_handed_out(world: World, name: str):
+    inbox = await subscribe(world, Queue(name=name, keys=(name,), prefetch=1, delivery_limit=1))
+    await world.bus.publish([said(name, "poison")])
+    await world.bus.publish([said(name, "next")])
+    for count in range(2):
+        await (await inbox.holds(count + 1))[count].requeue()
+    assert (await inbox.holds(3))[2].body == b'["next"]'
+
+
 async def test_a_dead_letter_keeps_its_reason_and_can_be_replayed(world: World, name: str):
     inbox = await subscribe(world, Queue(name=name, keys=(f"{name}.#",)))
     await world.bus.publish([said(f"{name}.{number}", str(number)) for number in range(3)])

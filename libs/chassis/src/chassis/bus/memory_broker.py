@@ -149,6 +149,7 @@ class MemoryBroker:
             queue.give_back(entry)
             return
         self.journal.remove(entry.order)
+        queue.wake()  # the seat has room again
         dead = Entry(
             self.next_order(),
             entry.key,
