@@ -7,9 +7,7 @@ ROOT = Path(__file__).parents[3]
 LONGEST = 300
 LONGER = {
     "libs/chassis/src/chassis/store/mongo.py": 305,
-    "services/scheduler/src/scheduler/domain/instance.py": 330,
     "tests/integration/registry/test_uploads.py": 335,
-    "tests/unit/scheduler/test_life.py": 400,
 }
 """Files that are longer, and how long they may be. Only ever take one away or lower its figure."""
 
