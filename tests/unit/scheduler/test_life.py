@@ -1,26 +1,12 @@
 """The life of an instance as the scheduler sees it, one promise a test."""
 
 import msgspec
-import pytest
 
 from contracts.events import EventKind
 from contracts.instances import InstanceState, RestartVM
 from contracts.vms import RebootVm, RunVm, StopVm, VmPhase, VmProgress
 from scheduler.domain.limits import Limits
 from tests.unit.scheduler.builders import Cloud, an_instance, some_info
-
-
-@pytest.fixture
-def cloud():
-    cloud = Cloud()
-    cloud.join()
-    return cloud
-
-
-@pytest.fixture
-def instance(cloud):
-    [instance] = cloud.start(an_instance())
-    return instance
 
 
 def test_a_start_is_ordered_from_a_node_with_room(cloud, instance):

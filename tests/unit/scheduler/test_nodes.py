@@ -16,19 +16,6 @@ from contracts.vms import ReportsMarked, RunVm, StopVm, VmPhase, VmRefused
 from tests.unit.scheduler.builders import Cloud, an_instance, some_info
 
 
-@pytest.fixture
-def cloud():
-    cloud = Cloud()
-    cloud.join()
-    return cloud
-
-
-@pytest.fixture
-def instance(cloud):
-    [instance] = cloud.start(an_instance())
-    return instance
-
-
 def test_a_silent_node_puts_running_vms_in_error_and_holds_their_room(cloud, instance):
     cloud.started(instance)
     cloud.later(121)
