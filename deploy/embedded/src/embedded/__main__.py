@@ -13,6 +13,7 @@ import uvloop
 from chassis import telemetry
 from chassis.config import load, printable
 from chassis.errors import CorralError
+from chassis.service import calm_the_collector
 from embedded.app import NAME, build
 from embedded.config import EmbeddedSettings
 from embedded.ending import end
@@ -33,6 +34,7 @@ def main() -> None:
             _say(msgspec.json.format(shown).decode())
             return
         telemetry.configure(NAME, settings.log_level)
+        calm_the_collector()
         if given.command == "stop":
             uvloop.run(end(settings, _say))
         else:

@@ -1,6 +1,6 @@
 """Reads: from the projection, and from the database where the projection may lack something."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from api_gateway.projection import InstanceEntry, NodeEntry, Projection
 from api_gateway.store import GatewayStore
@@ -74,9 +74,10 @@ class Reader:
         """The public object of one node."""
         return self._view.nodes.encoded(entry)
 
-    def capabilities(self) -> Sequence[Collection[str]]:
-        """What each known node can do beyond running a VM."""
-        return [node.status.facts.capabilities for node in self._view.nodes.known()]
+    def capabilities(self) -> Iterator[Collection[str]]:
+        """What each known node can do beyond running a VM; most starts do not ask."""
+        for node in self._view.nodes.known():
+            yield node.status.facts.capabilities
 
     async def groups(self) -> Sequence[GroupDocument]:
         """All node groups."""

@@ -1,7 +1,7 @@
 """From a start request to durable instances, once per idempotency key."""
 
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from api_gateway.catalogue import Catalogue
 from api_gateway.documents import Remembered
@@ -97,7 +97,7 @@ class Starts:
             start_request_id=request_id,
         )
 
-    async def _candidates(self, spec: InstanceSpec) -> Sequence[Collection[str]]:
+    async def _candidates(self, spec: InstanceSpec) -> Iterable[Collection[str]]:
         """Capabilities of the nodes that may take it; NotFound names what does not exist."""
         if spec.group_id is not None:
             await self._reader.group(spec.group_id)

@@ -1,4 +1,4 @@
-"""All nodes and groups, with shelves that are brought up to date when they are asked."""
+"""All nodes and groups, and the shelves on which nodes stand sorted."""
 
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -10,11 +10,11 @@ from scheduler.domain.shelf import Shelf
 from scheduler.domain.weighers import Strategy
 
 _SHELVES = 256
-_MAX_LOG = 200_000
+"""Kinds of request that are kept sorted; the least recently asked for goes first."""
 
 
 class Cluster:
-    """The nodes by id; every change of one is noted in a log that each shelf reads when used.
+    """The nodes by id, and shelves on which they are sorted.
 
     ``improved``: architectures of nodes that can take more than before, for those who wait.
     """
@@ -25,8 +25,7 @@ class Cluster:
         self.improved: set[str] = set()
         self._strategy = strategy
         self._shelves: OrderedDict[Request, Shelf] = OrderedDict()
-        self._log: list[Node] = []
-        self._read_to = 0
+        self._changed: dict[str, Node] = {}
 
     def add(self, node: Node) -> None:
         """A node joined."""
@@ -36,37 +35,37 @@ class Cluster:
     def remove(self, node: Node) -> None:
         """A node left for good."""
         del self.nodes[node.id]
+        self._changed.pop(node.id, None)
         for shelf in self._shelves.values():
-            self._catch_up(shelf)
             shelf.forget(node.id)
 
     def touch(self, node: Node, *, better: bool) -> None:
         """A node changed; ``better``: it may take what it refused before."""
         node.recount()
-        if self._read_to == len(self._log) or self._log[-1] is not node:
-            self._log.append(node)
+        self._changed[node.id] = node
         if better:
             self.improved.add(node.arch)
-        if len(self._log) > _MAX_LOG:
-            self._shelves.clear()
-            self._log.clear()
-            self._read_to = 0
 
     def shelf(self, request: Request) -> Shelf:
-        """The shelf for a request (without its pin), up to date."""
-        shelf = self._shelves.get(request)
-        if shelf is None:
-            shelf = Shelf(request, self._strategy)
-            for node in self.nodes.values():
+        """The shelf for a request (without its pin), up to date.
+
+        A change is sorted into every shelf before the next decision, so that no decision has to
+        make up for many.
+        """
+        for node in self._changed.values():
+            for shelf in self._shelves.values():
                 shelf.update(node)
-            shelf.seen = self._read_to = len(self._log)
-            self._shelves[request] = shelf
-            if len(self._shelves) > _SHELVES:
-                self._shelves.popitem(last=False)
-            return shelf
-        self._shelves.move_to_end(request)
-        self._catch_up(shelf)
-        return shelf
+        self._changed.clear()
+        known = self._shelves.get(request)
+        if known is not None:
+            self._shelves.move_to_end(request)
+            return known
+        new = self._shelves[request] = Shelf(request, self._strategy)
+        for node in self.nodes.values():
+            new.update(node)
+        if len(self._shelves) > _SHELVES:
+            self._shelves.popitem(last=False)
+        return new
 
     def chain(self, group_id: str) -> Iterator[str]:
         """A group, its fallback, and so on; a cycle ends the chain."""
@@ -77,9 +76,3 @@ class Cluster:
             yield current
             group = self.groups.get(current)
             current = group.fallback_group_id if group else None
-
-    def _catch_up(self, shelf: Shelf) -> None:
-        for node in dict.fromkeys(self._log[shelf.seen :]):
-            if node.id in self.nodes:
-                shelf.update(node)
-        shelf.seen = self._read_to = len(self._log)

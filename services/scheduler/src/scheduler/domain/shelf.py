@@ -20,7 +20,6 @@ class Shelf:
         self._place: dict[str, Weight | str] = {}
         self._standing: dict[str, tuple[int, str]] = {}
         self.refused: Counter[str] = Counter()
-        self.seen = 0
 
     def update(self, node: Node) -> None:
         """Sort a changed node in anew."""
