@@ -23,8 +23,11 @@ DISK_TYPE = "application/vnd.corral.disk.layer.v1+qcow2"
 
 KERNEL_TYPE = "application/vnd.corral.kernel.v1"
 INITRD_TYPE = "application/vnd.corral.initrd.v1"
+NVRAM_TYPE = "application/vnd.corral.nvram.v1"
+"""The variables of the firmware."""
+
 STATE_TYPE = "application/vnd.corral.state.v1"
-"""Saved memory and devices of a suspended template."""
+"""Saved memory and devices of a suspended template; see ``SavedState`` for what it needs."""
 
 TAG_ANNOTATION = "org.corral.tag"
 """Manifest annotation with the tag as people write it."""
@@ -80,6 +83,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         return next(iter(self._of(INITRD_TYPE)), None)
 
     @property
+    def nvram(self) -> Descriptor | None:
+        """The firmware's variables, when the template has some."""
+        return next(iter(self._of(NVRAM_TYPE)), None)
+
+    @property
     def states(self) -> tuple[Descriptor, ...]:
         """Saved states; empty when the template boots cold."""
         return self._of(STATE_TYPE)
@@ -93,11 +101,37 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         return tuple(layer for layer in self.layers if layer.media_type == media_type)
 
 
+class SavedState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a host must offer to restore a saved state; elsewhere the template boots cold.
+
+    ``machine`` is the exact machine type (``pc-q35-7.2``, no alias), ``version`` the hypervisor's,
+    ``accelerator`` and ``cpu_model`` what ran it. ``mac_address``: the guest's, kept by a restore.
+    """
+
+    machine: str
+    hypervisor: str = "qemu"
+    version: str = ""
+    accelerator: str = ""
+    cpu_model: str = ""
+    cpu: int
+    ram_mb: int
+    mac_address: str = ""
+    vnc: bool = False
+
+
+class Display(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The screen, in pixels."""
+
+    width: int = 1024
+    height: int = 768
+
+
 class TemplateConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The config blob: what a VM of this template looks like unless a start overrides it.
 
     ``arch`` is ``amd64`` or ``arm64``, ``ram_mb`` in MiB. ``machine`` is the hypervisor's machine
     type, empty for the driver's default. ``cmdline`` is the kernel's, used with a kernel blob.
+    ``network_mode`` is ``shared`` unless said. ``saved`` goes with a saved state.
     """
 
     name: str
@@ -108,6 +142,9 @@ class TemplateConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     description: str = ""
     ports: tuple[PortRule, ...] = ()
     cmdline: str = ""
+    network_mode: str = ""
+    display: Display = Display()
+    saved: SavedState | None = None
 
 
 def digest_of(content: bytes) -> str:

@@ -37,6 +37,14 @@ class EventKind(StrEnum):
     GROUP_UPDATED = "GroupUpdated"
     GROUP_DELETED = "GroupDeleted"
     TEMPLATE_PUSHED = "TemplatePushed"
+    TEMPLATE_REVERTED = "TemplateReverted"
+    TEMPLATE_PULL_FAILED = "TemplatePullFailed"
+    TEMPLATE_REMOVED_FROM_NODES = "TemplateRemovedFromNodes"
+    DISTRIBUTION_CANCELED = "DistributionCanceled"
+    DISTRIBUTION_FINISHED = "DistributionFinished"
+    SAVE_IMAGE = "SaveImage"
+    IMAGE_SAVED = "ImageSaved"
+    IMAGE_SAVE_FAILED = "ImageSaveFailed"
 
 
 class EventType(StrEnum):

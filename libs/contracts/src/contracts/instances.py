@@ -98,6 +98,8 @@ class InstanceStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     ``attempt`` 0: no order ever went out. ``live``: the attempt may have a VM on ``node_id``,
     so its capacity is held. ``lost``: in Error only because its node is silent.
     ``giving_up``: the attempt took too long and was ordered away.
+    ``saving``: the image request that is being carried out; ``saved``: one has succeeded, which
+    is the end of the instance.
     ``deadline`` and ``valid_until`` belong to the running attempt.
     ``changed`` is the public ``ts``; ``ended`` starts the minute before removal.
     """
@@ -113,6 +115,8 @@ class InstanceStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     was_started: bool = False
     lost: bool = False
     giving_up: bool = False
+    saving: str = ""
+    saved: bool = False
     progress: float = 0.0
     restarts: int = 0
     deadline: datetime | None = None

@@ -62,6 +62,7 @@ class NodeFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ``capacity``, ``capacity_mode``, ``vcpu_limit``, ``ram_limit_gb``, ``drain``, ``groups``
     (names; applied when the node's document is created). ``capabilities`` are the driver's.
     ``count_overrides``: resource mode counts the request's vcpu and vram, not the template's.
+    ``peer_address``: the URL under which other agents may fetch its blobs, if they may.
     """
 
     name: str
@@ -87,6 +88,7 @@ class NodeFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     usb_devices: tuple[UsbDevice, ...] = ()
     vlans: tuple[str, ...] = ()
     reserve: int = 0
+    peer_address: str = ""
 
 
 class NodeUsage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

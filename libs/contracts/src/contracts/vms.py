@@ -166,6 +166,7 @@ class VmPhase(StrEnum):
     PULLING = "pulling"
     PREPARING = "preparing"
     RUNNING = "running"
+    SAVING = "saving"
     STOPPED = "stopped"
     FAILED = "failed"
     STOPPING = "stopping"
@@ -232,6 +233,7 @@ class VmState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     ``info`` is left out while it has not changed since the last confirmed heartbeat
     (its ``timestamp`` aside), but is in every twelfth. ``restarts``: the last RebootVm done.
+    ``saving``: the PushImage request that is being carried out.
     """
 
     instance_id: str
@@ -241,6 +243,7 @@ class VmState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     progress: float = 0.0
     restarts: int = 0
     info: VmInfo | None = None
+    saving: str = ""
 
 
 class UnknownVm(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
