@@ -134,6 +134,18 @@ async def test_revert_takes_the_target_and_everything_newer(http, client, which)
     assert not await client.has_manifest(TEMPLATE, "v2")
 
 
+@pytest.mark.parametrize("which", ["tag=v2", "version=1", "number=1"])
+async def test_revert_keeps_its_target_when_asked_to(http, client, which):
+    await three_tags(client)
+    where = f"/registry/revert?id={TEMPLATE}&{which}&keep_target=true"
+    for _ in range(2):
+        status, answer, _ = await call(http, "DELETE", where)
+        assert (status, answer) == (200, {"status": "OK", "message": "", "body": None})
+        assert await tags(http) == [(0, "v1"), (1, "v2")]
+    status, _, _ = await call(http, "DELETE", f"/registry/revert?id={TEMPLATE}&keep_target=maybe")
+    assert status == 400
+
+
 @pytest.mark.parametrize("body", [b'{"tag":"v2"}', b'{"number":1}', b'{"version":"1"}'])
 async def test_revert_reads_a_body_under_any_content_type(http, client, body):
     await three_tags(client)

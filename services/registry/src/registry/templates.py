@@ -76,15 +76,23 @@ class Templates:
             return new
         raise Conflict("the template is being changed by others all the time")
 
-    async def revert(self, template_id: str, number: int, actor: Actor) -> None:
-        """Remove a version and every newer one, with their tags; NotFound, Refused."""
+    async def revert(
+        self, template_id: str, number: int, actor: Actor, *, keep: bool = False
+    ) -> None:
+        """Remove a version (but ``keep`` it) and every newer one, with their tags.
+
+        Raises NotFound and Refused.
+        """
 
         async def decide(old: TemplateDocument | None) -> Change:
             if old is None:
                 raise NotFound
             if domain.find(old, number=number) is None:
                 raise Refused(f"Did not find version {number}")
-            return _without(old, domain.reverted(old, number), actor)
+            new = domain.reverted(old, number + keep)
+            if new.versions == old.versions:
+                return Change(old=old, new=old)
+            return _without(old, new, actor)
 
         await self.change(template_id, decide)
 

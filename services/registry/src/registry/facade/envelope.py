@@ -85,6 +85,16 @@ def text(given: Mapping[str, Any], *names: str) -> str | None:
     return None
 
 
+def flag(given: Mapping[str, Any], name: str) -> bool:
+    """Whether this parameter is true; BadRequest when it is no boolean."""
+    value = given.get(name, False)
+    if value in (True, "true"):
+        return True
+    if value in (False, "false", "", None):
+        return False
+    raise BadRequest(f"{name} must be true or false")
+
+
 def whole(given: Mapping[str, Any], *names: str) -> int | None:
     """The first of these parameters that is there, as a whole number; else BadRequest."""
     for name in names:

@@ -16,7 +16,7 @@ from registry.catalog import Catalog
 from registry.domain import artifact
 from registry.domain.template import ARCHITECTURES, find
 from registry.facade import shapes
-from registry.facade.envelope import BadRequest, ok, ok_v1, parameters, text, whole
+from registry.facade.envelope import BadRequest, flag, ok, ok_v1, parameters, text, whole
 from registry.templates import Actor, Templates
 
 _VERSION = version_of("corral-registry")
@@ -81,11 +81,15 @@ class TemplateRoutes:
         return ok(None)
 
     async def revert(self, request: web.Request) -> web.Response:
-        """Remove a version and every newer one; without a tag or number the latest."""
+        """Remove a version and every newer one; without a tag or number the latest.
+
+        ``keep_target``, an addition of ours, keeps the version that is named.
+        """
         given = await parameters(request)
         template = await self._templates.get(_id(given))
         version = _version(template, given)
-        await self._templates.revert(template.id, version.number, _actor(request))
+        keep = flag(given, "keep_target")
+        await self._templates.revert(template.id, version.number, _actor(request), keep=keep)
         return ok(None)
 
     async def set_arch(self, request: web.Request) -> web.Response:
@@ -119,4 +123,4 @@ def _version(template: TemplateDocument, given: Mapping[str, Any]) -> Version:
 
 
 def _actor(request: web.Request) -> Actor:
-    return Actor(request_id=request.get(REQUEST_ID, ""))
+    return Actor(name=request.headers.get(ACTOR_HEADER, ""), request_id=request.get(REQUEST_ID, ""))
