@@ -80,6 +80,19 @@ async def test_the_same_push_again_is_no_second_event(registry, client):
     assert len(ear.of(EventHappened)) == 1
 
 
+async def test_the_event_of_a_removal_names_who_asked_through_another_service(
+    registry, client, http
+):
+    ear = await listen(registry.bus, "event.#")
+    await push(client, TEMPLATE, "v1", [qcow2()])
+    asker = {"X-Corral-Actor": "ci-user", "X-Request-ID": "remove-7"}
+    await http.delete(f"/registry/vm?id={TEMPLATE}", headers=asker)
+    await until(lambda: len(ear.heard) == 2)
+    event = ear.heard[1]
+    assert event.kind is EventKind.DELETE_REGISTRY_VM
+    assert (event.actor, event.request_id) == ("ci-user", "remove-7")
+
+
 async def test_nothing_is_lost_while_the_bus_is_down(registry, client, own_store):
     ear = await listen(registry.bus, "template.#", "event.#")
     registry.bus.cut()

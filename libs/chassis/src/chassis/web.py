@@ -14,6 +14,9 @@ Check = Callable[[], Awaitable[str]]
 
 REQUEST_ID = web.RequestKey("request_id", str)
 REQUEST_ID_HEADER = "X-Request-ID"
+ACTOR_HEADER = "X-Corral-Actor"
+"""On whose behalf one service asks another."""
+
 _MAX_REQUEST_ID = 128
 _log = structlog.get_logger()
 

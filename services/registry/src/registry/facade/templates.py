@@ -8,7 +8,7 @@ import msgspec
 from aiohttp import web
 
 from chassis.errors import NotFound, Refused
-from chassis.web import REQUEST_ID
+from chassis.web import ACTOR_HEADER, REQUEST_ID
 from contracts.artifacts import Manifest
 from contracts.templates import TemplateDocument, Version
 from registry.blobs import Blobs
