@@ -95,14 +95,14 @@ class Cloud:
     async def start(self) -> None:
         await self.bus.start()
         keys = (
-            "vm.start.v1",
-            "vm.terminate.v1",
-            "vm.restart.v1",
-            "vm.update.v1",
+            "vm.*.v1",
             "node.configure.v1",
             "node.delete.v1",
             "group.*.v1",
             "event.happened.v1",
+            "distribution.*.v1",
+            "image.save.v1",
+            "template.remove.v1",
         )
         queue = Queue(name="test.scheduler", keys=keys, kind=QueueKind.WORK)
         await self.bus.consume(queue, self._receive)

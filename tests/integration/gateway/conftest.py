@@ -5,7 +5,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from chassis.store.mongo import MongoStore
-from tests.integration.gateway.cloud import Api, Cloud
+from contracts.instances import InstanceState
+from tests.integration.gateway.cloud import NODE, Api, Cloud, running
+from tests.integration.gateway.registry import FakeRegistry
 
 
 @pytest.fixture
@@ -23,3 +25,22 @@ async def api(cloud: Cloud) -> Api:
     await cloud.add_template()
     await cloud.add_node()
     return await cloud.gateway()
+
+
+@pytest.fixture
+async def registry() -> AsyncIterator[FakeRegistry]:
+    """A registry that has nothing yet."""
+    registry = FakeRegistry()
+    await registry.start()
+    yield registry
+    await registry.stop()
+
+
+@pytest.fixture
+async def instance(api: Api, cloud: Cloud) -> str:
+    """An instance that is Started."""
+    (identity,) = await api.start()
+    await cloud.move(
+        identity, state=InstanceState.STARTED, node_id=NODE, vminfo=running(uuid="vm-1")
+    )
+    return identity

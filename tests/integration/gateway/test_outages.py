@@ -18,6 +18,16 @@ from tests.integration.gateway.cloud import TEMPLATE, Api, Cloud
 from tests.servers import mongo_server
 from tests.waiting import until
 
+DISTRIBUTE = "/api/v1/registry/vm/distribute"
+LONG_RUNNING = (
+    ("GET", DISTRIBUTE, None),
+    ("POST", DISTRIBUTE, {"template_id": TEMPLATE}),
+    ("DELETE", f"{DISTRIBUTE}?id=x", None),
+    ("DELETE", f"/api/v1/registry/vm/remove?id={TEMPLATE}", None),
+    ("GET", "/api/v1/image", None),
+    ("POST", "/api/v1/image", {"id": "x", "tag": "v3", "target_vm_id": TEMPLATE}),
+)
+
 
 @pytest.fixture
 async def own_mongod(tmp_path: Path) -> AsyncIterator[MongoServer]:
@@ -56,6 +66,8 @@ async def test_without_the_database_reads_go_on_and_writes_fail(
             "message": "temporarily unavailable, try again later",
         }
     assert (await api("GET", "/api/v1/vm?id=unknown")).code == 503
+    answers = await asyncio.gather(*(api(*call) for call in LONG_RUNNING))
+    assert [(answer.code, answer.json["status"]) for answer in answers] == [(503, "FAIL")] * 6
     await own_mongod.start()
     await until(lambda: _starts(api), limit=20)
 

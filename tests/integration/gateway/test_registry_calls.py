@@ -1,5 +1,4 @@
 import re
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -9,14 +8,6 @@ from tests.integration.gateway.registry import FakeRegistry
 from tests.waiting import until
 
 DIGEST = "sha256:" + "1".zfill(64)
-
-
-@pytest.fixture
-async def registry() -> AsyncIterator[FakeRegistry]:
-    registry = FakeRegistry()
-    await registry.start()
-    yield registry
-    await registry.stop()
 
 
 async def _gateway(cloud: Cloud, registry: FakeRegistry) -> Api:

@@ -11,7 +11,14 @@ from tests.integration.gateway.cloud import NODE, TEMPLATE, Api, Cloud, running
 from tests.integration.gateway.raw_http import Raw
 from tests.waiting import until
 
-LISTS = ("/api/v1/vm", "/api/v1/node", "/api/v1/group", "/api/v1/registry/vm")
+LISTS = (
+    "/api/v1/vm",
+    "/api/v1/node",
+    "/api/v1/group",
+    "/api/v1/registry/vm",
+    "/api/v1/registry/vm/distribute",
+    "/api/v1/image",
+)
 
 
 async def test_success_has_status_an_empty_message_and_a_body(api: Api):

@@ -11,7 +11,10 @@ from api_gateway.outgoing import Outgoing
 from api_gateway.projection import Projection
 from api_gateway.reader import Reader
 from api_gateway.registry_client import Registry
+from api_gateway.request_store import RequestStore
+from api_gateway.routes.distributions import CacheRoutes, DistributionRoutes
 from api_gateway.routes.groups import GroupRoutes
+from api_gateway.routes.images import ImageRoutes
 from api_gateway.routes.instances import InstanceRoutes
 from api_gateway.routes.nodes import NodeRoutes
 from api_gateway.routes.status import StatusRoutes
@@ -20,7 +23,7 @@ from api_gateway.starts import Starts
 from api_gateway.store import GatewayStore
 from api_gateway.sync import Sync
 from api_gateway.version import running_version
-from api_gateway.web import application
+from api_gateway.web import Routes, application
 from chassis.bus.dispatch import Dispatcher
 from chassis.bus.port import Bus
 from chassis.clock import Clock, SystemClock
@@ -65,6 +68,7 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
         **NodeRoutes(documents, sync, reader, outgoing).table(),
         **GroupRoutes(documents, sync, reader, outbox, outgoing, clock).table(),
         **TemplateRoutes(projection, sync, catalogue, registry).table(),
+        **_long_running(store, reader, catalogue, outbox, outgoing, clock, address),
         **StatusRoutes(registry, address, version, settings.license).table(),
     }
     app = application(routes, health, settings.max_body)
@@ -81,6 +85,23 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
         metrics_server(health, settings.metrics_host, settings.metrics_port),
     ]
     return Gateway(parts, health, server)
+
+
+def _long_running(
+    store: Store,
+    reader: Reader,
+    catalogue: Catalogue,
+    outbox: Outbox,
+    outgoing: Outgoing,
+    clock: Clock,
+    registry: str,
+) -> Routes:
+    requests = RequestStore(store)
+    return {
+        **DistributionRoutes(requests, reader, catalogue, outgoing, clock, registry).table(),
+        **CacheRoutes(requests, outbox).table(),
+        **ImageRoutes(requests, reader, catalogue, outgoing, clock, registry).table(),
+    }
 
 
 def _loops(

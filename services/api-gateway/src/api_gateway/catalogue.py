@@ -1,10 +1,12 @@
 """Which tag of which template a start means."""
 
+import contextlib
+
 from api_gateway.projection import Projection
 from api_gateway.registry_client import Registry
 from api_gateway.store import GatewayStore
 from api_gateway.sync import Sync
-from chassis.errors import NotFound, Refused
+from chassis.errors import NotFound, Refused, Unavailable
 from contracts.templates import TemplateDocument, TemplateRef, Version
 
 UNKNOWN_TEMPLATE = "VM not in the registry"
@@ -50,6 +52,13 @@ class Catalogue:
         if found is None:
             raise NotFound
         return found
+
+    async def reread(self, template_id: str) -> None:
+        """Show what the registry has just made of a template; its message may take a moment."""
+        known = self._templates.by_id.get(template_id)
+        with contextlib.suppress(Unavailable):
+            if await self._stored(template_id) is None and known is not None:
+                self._templates.remove(template_id, known.revision)
 
     async def _stored(self, template_id: str) -> TemplateDocument | None:
         template = await self._store.template(template_id)

@@ -12,6 +12,8 @@ NODES = "nodes"
 GROUPS = "groups"
 TEMPLATES = "templates"
 IDEMPOTENCY = "idempotency"
+DISTRIBUTIONS = "distributions"
+IMAGE_REQUESTS = "image_requests"
 OUTBOX = "gateway_outbox"
 REVISIONS = "revisions"
 
@@ -20,6 +22,8 @@ IDEMPOTENCY_SECONDS = 24 * 3600
 INDEXES = (
     Index(collection=INSTANCES, keys=(("pending", 1),), partial={"pending": True}),
     Index(collection=IDEMPOTENCY, keys=(("at", 1),), expire_seconds=IDEMPOTENCY_SECONDS),
+    Index(collection=DISTRIBUTIONS, keys=(("created", 1), ("_id", 1))),
+    Index(collection=IMAGE_REQUESTS, keys=(("created", 1), ("_id", 1))),
     Index(collection=OUTBOX, keys=(("at", 1),)),
 )
 
@@ -34,11 +38,12 @@ class Remembered(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Unsaid(msgspec.Struct, frozen=True, kw_only=True):
-    """A message that the bus has not confirmed yet."""
+    """A message that the bus has not confirmed yet; a ``command`` waits until somebody hears it."""
 
     id: str = msgspec.field(name="_id")
     said: Said
     at: datetime
+    command: bool = False
 
 
 class Marks(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,6 +1,7 @@
 """The gateway's questions to the registry, over its documented API."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
@@ -8,6 +9,7 @@ import msgspec
 import structlog
 
 from chassis.errors import Refused
+from chassis.web import ACTOR_HEADER, REQUEST_ID_HEADER
 
 _log = structlog.get_logger()
 
@@ -21,6 +23,13 @@ class Disk(msgspec.Struct, frozen=True, kw_only=True):
 
     free: int
     total: int
+
+
+class Asker(msgspec.Struct, frozen=True, kw_only=True):
+    """On whose behalf the gateway asks; the registry says so in its events."""
+
+    actor: str
+    request_id: str
 
 
 class _Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,11 +64,25 @@ class Registry:
 
     async def has_template(self, template_id: str) -> bool:
         """Whether the registry knows a template; RegistryUnreachable when it does not answer."""
-        return (await self._ask("/registry/v2/vm", {"id": template_id})).status == "OK"
+        return (await self._get("/registry/v2/vm", {"id": template_id})).status == "OK"
+
+    async def remove(self, template_id: str, asker: Asker) -> None:
+        """Remove a template with all its tags; Refused tells what the registry objects to."""
+        await self._delete("/registry/vm", template_id, {}, asker)
+
+    async def revert(
+        self, template_id: str, tag: str | None, version: int | None, asker: Asker
+    ) -> None:
+        """Remove what is newer than a tag or version; with neither, the latest. Else Refused."""
+        given = {"tag": tag, "version": version}
+        target: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+        if target:
+            target["keep_target"] = True
+        await self._delete("/registry/revert", template_id, target, asker)
 
     async def read_disk(self) -> Disk:
         """Free and total bytes, asked now; RegistryUnreachable when it does not answer."""
-        answer = await self._ask("/registry/disk", {})
+        answer = await self._get("/registry/disk", {})
         try:
             disk = msgspec.convert(answer.body, Disk)
         except msgspec.ValidationError as error:
@@ -69,7 +92,7 @@ class Registry:
     async def poll(self) -> None:
         """Refresh what is answered without asking."""
         try:
-            self.running = (await self._ask("/registry/status", {})).status == "OK"
+            self.running = (await self._get("/registry/status", {})).status == "OK"
             self.disk = await self.read_disk()
         except RegistryUnreachable as error:
             if self.running:
@@ -77,10 +100,26 @@ class Registry:
             self.running = False
             self.disk = None
 
-    async def _ask(self, path: str, query: dict[str, str]) -> _Answer:
+    async def _get(self, path: str, query: dict[str, str]) -> _Answer:
+        return await self._ask("GET", path, params=query)
+
+    async def _delete(
+        self, path: str, template_id: str, body: dict[str, Any], asker: Asker
+    ) -> None:
+        answer = await self._ask(
+            "DELETE",
+            path,
+            params={"id": template_id},
+            data=_sent_once(msgspec.json.encode(body)),
+            headers={REQUEST_ID_HEADER: asker.request_id, ACTOR_HEADER: asker.actor},
+        )
+        if answer.status != "OK":
+            raise Refused(answer.message)
+
+    async def _ask(self, verb: str, path: str, **given: Any) -> _Answer:
         assert self._session is not None
         try:
-            async with self._session.get(self._url + path, params=query) as response:
+            async with self._session.request(verb, self._url + path, **given) as response:
                 raw = await response.read()
             if response.status >= 500:  # noqa: PLR2004 -- the registry's own fault
                 raise RegistryUnreachable(f"registry unreachable: it answered {response.status}")
@@ -90,3 +129,12 @@ class Registry:
             raise RegistryUnreachable(f"registry unreachable: {reason}") from error
         except msgspec.MsgspecError as error:
             raise RegistryUnreachable(f"registry unreachable: {error}") from error
+
+
+async def _sent_once(body: bytes) -> AsyncIterator[bytes]:
+    """A body that cannot be repeated.
+
+    The client sends a DELETE again when its connection breaks, and a second revert takes one more
+    version.
+    """
+    yield body

@@ -191,7 +191,7 @@ class GatewayStore:
 
     async def nodes_in_group(self, group_id: str) -> list[str]:
         """Ids of the nodes that are effectively in a group."""
-        found = await self._store.find(NODES, Marks, _members(group_id), fields=("generation",))
+        found = await self._store.find(NODES, Marks, in_group(group_id), fields=("generation",))
         return [node.id for node in found]
 
     async def groups_revision(self) -> int:
@@ -224,6 +224,10 @@ class GatewayStore:
         """The oldest messages that still have to be published."""
         return await self._store.find(OUTBOX, Unsaid, {}, sort=[("at", 1)], limit=limit)
 
+    async def keep(self, writes: Sequence[Write]) -> None:
+        """Make messages durable that no other document remembers."""
+        await self._store.transact(writes)
+
     async def forget(self, ids: Sequence[str]) -> None:
         """These messages are confirmed."""
         await self._store.write([Delete(collection=OUTBOX, where={"_id": {"$in": list(ids)}})])
@@ -233,7 +237,7 @@ def clear_members(group_id: str, actor: str, request_id: str) -> Write:
     """Take every node out of a group that is being deleted."""
     return UpdateMany(
         collection=NODES,
-        where=_members(group_id),
+        where=in_group(group_id),
         change=_regrouping(without([group_id]), actor, request_id),
     )
 
@@ -251,7 +255,8 @@ def without(group_ids: Sequence[str]) -> dict[str, Any]:
 _EFFECTIVE = {"$ifNull": ["$spec.groups", "$status.groups", []]}
 
 
-def _members(group_id: str) -> dict[str, Any]:
+def in_group(group_id: str) -> dict[str, Any]:
+    """Nodes that are effectively in a group, as a filter."""
     return {"$or": [{"spec.groups": group_id}, {"spec.groups": None, "status.groups": group_id}]}
 
 

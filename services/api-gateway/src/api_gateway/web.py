@@ -69,6 +69,13 @@ class Call:
         raw = await self.raw()
         return Fields(parse_object(raw) if raw.strip() else {})
 
+    async def parameters(self) -> Fields:
+        """Query and JSON body as one, where both are documented; the body wins."""
+        raw = await self.raw()
+        body = parse_object(raw) if raw.strip() else {}
+        given = {name: value for name, value in body.items() if value is not None}
+        return Fields({**self._request.query, **given})
+
 
 Route: TypeAlias = Callable[[Call], Awaitable[bytes]]
 """Answers a call with the encoded envelope, or raises."""

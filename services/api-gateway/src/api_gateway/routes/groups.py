@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 import msgspec
-import structlog
 
 from api_gateway.documents import GROUPS
 from api_gateway.domain.fields import Fields
@@ -31,7 +30,6 @@ Decide: TypeAlias = Callable[[Mapping[str, GroupDocument]], Sequence[Write]]
 """From the groups as stored to what is to be written."""
 
 _TRIES = 5
-_log = structlog.get_logger()
 
 
 class GroupRoutes:
@@ -153,16 +151,10 @@ class GroupRoutes:
                 await self._store.write_groups(revision, decide(groups))
             except Conflict:
                 continue
-            await self._after_write()
+            await self._sync.reread_groups()
+            await self._outbox.flush_now()
             return
         raise Unavailable("groups are being changed by others all the time")
-
-    async def _after_write(self) -> None:
-        await self._sync.reread_groups()
-        try:
-            await self._outbox.flush()
-        except Unavailable as error:
-            _log.warning("outbox.waits", error=str(error))
 
     def _event(self, kind: EventKind, document: GroupDocument, call: Call) -> EventHappened:
         return EventHappened(

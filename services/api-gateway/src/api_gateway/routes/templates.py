@@ -1,4 +1,4 @@
-"""``/api/v1/registry/vm`` and ``/api/v1/registry/disk``."""
+"""``/api/v1/registry/vm``, ``/api/v1/registry/revert`` and ``/api/v1/registry/disk``."""
 
 import msgspec
 
@@ -6,7 +6,7 @@ from api_gateway.catalogue import Catalogue
 from api_gateway.projection import Projection
 from api_gateway.public import envelope
 from api_gateway.public.templates import brief, detailed, listed
-from api_gateway.registry_client import Registry
+from api_gateway.registry_client import Asker, Registry
 from api_gateway.sync import Sync
 from api_gateway.web import Call, Routes
 
@@ -27,7 +27,8 @@ class TemplateRoutes:
     def table(self) -> Routes:
         """Path to verb to function."""
         return {
-            "/api/v1/registry/vm": {"GET": self.get},
+            "/api/v1/registry/vm": {"GET": self.get, "DELETE": self.delete},
+            "/api/v1/registry/revert": {"DELETE": self.revert},
             "/api/v1/registry/disk": {"GET": self.disk},
         }
 
@@ -40,7 +41,30 @@ class TemplateRoutes:
         encode = brief if call.query("apiVer") == "v1" else listed
         return envelope.ok_list([encode(known) for known in self._templates.by_id.values()])
 
+    async def delete(self, call: Call) -> bytes:
+        """Remove a template with all its tags from the registry; the nodes' caches stay."""
+        identity = (await call.parameters()).required_text("id")
+        await self._registry.remove(identity, _asker(call))
+        await self._catalogue.reread(identity)
+        return envelope.OK
+
+    async def revert(self, call: Call) -> bytes:
+        """Remove what is newer than a tag or version, which stays; with neither, the latest."""
+        given = await call.parameters()
+        identity = given.required_text("id")
+        tag = given.text("tag")
+        version = given.integer("version", 0, numeric_text=True)
+        if version is None:
+            version = given.integer("number", 0, numeric_text=True)
+        await self._registry.revert(identity, tag, version, _asker(call))
+        await self._catalogue.reread(identity)
+        return envelope.ok(b"null")
+
     async def disk(self, _call: Call) -> bytes:
         """The registry's storage, as of the last poll; asked for when that failed."""
         disk = self._registry.disk or await self._registry.read_disk()
         return envelope.ok(msgspec.json.encode(disk))
+
+
+def _asker(call: Call) -> Asker:
+    return Asker(actor=call.actor, request_id=call.request_id)
