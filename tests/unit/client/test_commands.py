@@ -103,6 +103,64 @@ async def test_show_and_stop_name_the_instance(controller):
     ]
 
 
+async def test_save_asks_for_a_tag_and_prints_the_requests_id(controller, tmp_path):
+    script = tmp_path / "clean.sh"
+    script.write_text("true\n")
+    controller.answers["GET /api/v1/registry/vm"] = [{"id": "t-1", "name": "base"}]
+    controller.answers["POST /api/v1/image"] = {"request_id": "r-1"}
+    wish = ("--template", "base", "--stop", "--script", str(script))
+    code, out, _ = await corral(controller, "vm", "save", "i-1", "v2", *wish)
+    assert (code, out) == (0, "r-1\n")
+    asked = {"id": "i-1", "tag": "v2", "target_vm_id": "t-1", "suspend": False}
+    assert controller.asked[-1] == ("POST /api/v1/image", asked | {"script": "dHJ1ZQo="})
+
+
+async def test_saves_show_how_they_ended(controller):
+    request = {"InstanceID": "i-1", "Tag": "v2"}
+    failed = {"id": "r-1", "status": "error", "request": request, "error": {"Message": "no disk"}}
+    controller.answers["GET /api/v1/image"] = [failed]
+    controller.answers["GET /api/v1/image?id=r-2"] = failed | {"id": "r-2", "error": None}
+    _, out, _ = await corral(controller, "vm", "saves")
+    assert out.splitlines()[1].split() == ["r-1", "error", "i-1", "v2", "no", "disk"]
+    _, out, _ = await corral(controller, "vm", "saves", "r-2")
+    assert out.splitlines()[1].split() == ["r-2", "error", "i-1", "v2"]
+
+
+async def test_templates_are_deleted_reverted_and_distributed_by_name(controller):
+    controller.answers["GET /api/v1/registry/vm"] = [{"id": "t-1", "name": "base"}]
+    controller.answers["POST /api/v1/registry/vm/distribute"] = {"request_id": "r-1"}
+    calls = {
+        ("delete", "base"): ("DELETE /api/v1/registry/vm?id=t-1", None),
+        ("revert", "base"): ("DELETE /api/v1/registry/revert?id=t-1", None),
+        ("revert", "base", "--tag", "v1"): ("DELETE /api/v1/registry/revert?id=t-1&tag=v1", None),
+        ("distribute", "base", "--tag", "v1", "--node", "n-1", "--node", "n-2"): (
+            "POST /api/v1/registry/vm/distribute",
+            {"template_id": "t-1", "tag": "v1", "node_ids": ["n-1", "n-2"]},
+        ),
+    }
+    for arguments, asked in calls.items():
+        code, out, _ = await corral(controller, "template", *arguments)
+        assert (code, controller.asked[-1]) == (0, asked)
+    assert out == "r-1\n"
+
+
+async def test_distributions_show_each_node_and_can_be_canceled(controller):
+    known = {
+        "request": {"request_id": "r-1", "template_id": "t-1"},
+        "distribute_status": {
+            "n-1": {"status": True, "progress": 1},
+            "n-2": {"status": False, "progress": 0.04, "error": "request canceled"},
+        },
+    }
+    controller.answers["GET /api/v1/registry/vm/distribute?id=r-1"] = known
+    code, out, _ = await corral(controller, "template", "distributions", "r-1", "--cancel")
+    assert code == 0
+    assert controller.asked[0] == ("DELETE /api/v1/registry/vm/distribute?id=r-1", None)
+    first, second = out.splitlines()[1:]
+    assert first.split() == ["r-1", "t-1", "n-1", "yes", "100%"]
+    assert second.split() == ["r-1", "t-1", "n-2", "no", "4%", "request", "canceled"]
+
+
 async def test_nodes_are_listed(controller):
     node = {"node_id": "n-1", "node_name": "mini", "state": "Active", "vm_count": 1, "capacity": 2}
     controller.answers["GET /api/v1/node"] = [node]

@@ -49,15 +49,34 @@ class Cloud:
         """The body of a POST."""
         return await self._call("POST", path, {}, content)
 
-    async def delete(self, path: str, content: dict[str, Any]) -> Any:
+    async def delete(self, path: str, content: dict[str, Any] | None, **query: str) -> Any:
         """The body of a DELETE."""
-        return await self._call("DELETE", path, {}, content)
+        return await self._call("DELETE", path, query, content)
 
     async def start_vm(self, template: str, **wishes: Any) -> list[str]:
         """Start VMs of a template (its id); the instances' ids. A wish of None is left out."""
         given = {name: value for name, value in wishes.items() if value is not None}
         ids: list[str] = await self.post("/api/v1/vm", {"vmid": template} | given)
         return ids
+
+    async def save_vm(self, instance: str, tag: str, **wishes: Any) -> str:
+        """Save an instance as a tag; the request's id. A wish of None is left out."""
+        given = {name: value for name, value in wishes.items() if value is not None}
+        body = await self.post("/api/v1/image", {"id": instance, "tag": tag} | given)
+        return str(body["request_id"])
+
+    async def distribute(self, template: str, **wishes: Any) -> str:
+        """Send a template (its id) to nodes; the request's id. A wish of None is left out."""
+        given = {name: value for name, value in wishes.items() if value is not None}
+        path = "/api/v1/registry/vm/distribute"
+        return str((await self.post(path, {"template_id": template} | given))["request_id"])
+
+    async def template_id(self, name: str) -> str:
+        """The id of the template that is called so; ``name`` itself when none is."""
+        for template in await self.get("/api/v1/registry/vm") or ():
+            if template["name"] == name:
+                return str(template["id"])
+        return name
 
     async def stop_vm(self, instance: str) -> None:
         """Terminate an instance."""

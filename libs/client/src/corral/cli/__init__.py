@@ -4,7 +4,7 @@ import sys
 
 from cyclopts import App, Parameter
 
-from corral.cli import nodes, templates, vms
+from corral.cli import nodes, template_control, templates, vms
 from corral.cli.output import complain
 from corral.cloud import CloudError
 from corral.registry import RegistryError
@@ -14,6 +14,7 @@ app = App(
     help="On-demand VMs on a fleet of hosts.",
     default_parameter=Parameter(negative=()),
 )
+template_control.add_to(templates.app)
 app.command(templates.app)
 app.command(vms.app)
 app.command(nodes.app)

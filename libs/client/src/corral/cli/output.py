@@ -31,6 +31,11 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> None
     Console().print(shown)
 
 
+def as_list(body: Any) -> list[Any]:
+    """The answer for one id as a list too."""
+    return body if isinstance(body, list) else [body]
+
+
 def complain(message: str) -> None:
     """A failure, on standard error."""
     Console(stderr=True, highlight=False).print("corral:", message, markup=False)

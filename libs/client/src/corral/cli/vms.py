@@ -1,10 +1,12 @@
 """``corral vm``: start, list, show and stop VMs through the controller."""
 
+import base64
+from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from corral.cli.output import Json, show, table
+from corral.cli.output import Json, as_list, show, table
 from corral.cloud import Cloud
 
 CONTROLLER = "http://127.0.0.1:8090"
@@ -28,7 +30,7 @@ async def start(  # noqa: PLR0913 -- a command's options
     """Start VMs of a template, named by its id or its name; prints the instances' ids."""
     async with Cloud(controller) as cloud:
         ids = await cloud.start_vm(
-            await _template_id(cloud, template),
+            await cloud.template_id(template),
             tag=tag,
             count=count,
             node_id=node,
@@ -69,6 +71,47 @@ async def show_(instance: str, *, controller: Controller = CONTROLLER) -> None:
 
 
 @app.command
+async def save(  # noqa: PLR0913 -- a command's options
+    instance: str,
+    tag: str,
+    *,
+    template: Annotated[str | None, Parameter(help="Id or name; the tag is added to it.")] = None,
+    new_template: Annotated[str | None, Parameter(help="Name of a template to make.")] = None,
+    description: str | None = None,
+    stop: Annotated[bool, Parameter(help="Stop the VM instead of suspending it.")] = False,
+    script: Annotated[Path | None, Parameter(help="Run in the guest before.")] = None,
+    controller: Controller = CONTROLLER,
+) -> None:
+    """Save a running VM as a tag, which ends it; prints the request's id."""
+    async with Cloud(controller) as cloud:
+        request = await cloud.save_vm(
+            instance,
+            tag,
+            target_vm_id=template and await cloud.template_id(template),
+            new_template_name=new_template,
+            description=description,
+            suspend=not stop,
+            script=script and base64.b64encode(script.read_bytes()).decode(),
+        )
+    print(request)  # noqa: T201 -- the command's result
+
+
+@app.command
+async def saves(
+    request: str = "", *, controller: Controller = CONTROLLER, json: Json = False
+) -> None:
+    """List what is or was being saved, or one request."""
+    query = {"id": request} if request else {}
+    async with Cloud(controller) as cloud:
+        body = await cloud.get("/api/v1/image", **query)
+    if json:
+        show(body)
+        return
+    columns = {"id": "ID", "status": "STATUS", "instance": "INSTANCE", "tag": "TAG"}
+    table([_save_row(item) for item in as_list(body)], columns | {"error": "ERROR"})
+
+
+@app.command
 async def stop(*instances: str, controller: Controller = CONTROLLER) -> None:
     """Terminate instances."""
     async with Cloud(controller) as cloud:
@@ -76,12 +119,15 @@ async def stop(*instances: str, controller: Controller = CONTROLLER) -> None:
             await cloud.stop_vm(instance)
 
 
-async def _template_id(cloud: Cloud, name: str) -> str:
-    """The id of the template that is called so; ``name`` itself when none is."""
-    for template in await cloud.get("/api/v1/registry/vm") or ():
-        if template["name"] == name:
-            return str(template["id"])
-    return name
+def _save_row(item: dict[str, Any]) -> dict[str, Any]:
+    request = item["request"]
+    return {
+        "id": item["id"],
+        "status": item["status"],
+        "instance": request["InstanceID"],
+        "tag": request["Tag"],
+        "error": (item["error"] or {}).get("Message"),
+    }
 
 
 def _row(item: dict[str, Any]) -> dict[str, Any]:
