@@ -29,6 +29,8 @@ from contracts.instances import InstanceState
 from contracts.vms import Script
 
 _GO_ERROR = "base64.CorruptInputError"
+_SCRIPT_SECONDS = 3600
+"""How long the script of a save may take: nothing documented says so, and clean-ups take long."""
 
 
 class ImageRoutes:
@@ -123,7 +125,8 @@ def _read_script(text: str) -> tuple[Script | None, ImageFailure | None]:
         body = go_base64.decode(text)
     except go_base64.CorruptInput as error:
         return None, ImageFailure(message=str(error), kind=_GO_ERROR)
-    return (Script(body=body, monitored=True) if body else None), None
+    script = Script(body=body, monitored=True, timeout=_SCRIPT_SECONDS)
+    return (script if body else None), None
 
 
 def _command(document: ImageRequestDocument) -> SaveImage:
