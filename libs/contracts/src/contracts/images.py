@@ -56,8 +56,9 @@ class ImageStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """What is. Written by the scheduler alone (the gateway writes the first one).
 
     ``node_id`` and ``vm_uuid`` are the VM's, as of the order. ``attempt`` is the instance's.
-    ``ordered``: when PushImage last went out (None: it waits for another save of the same
-    template, or has ended before). ``digest`` names the new manifest.
+    ``ordered``: when PushImage was decided (None: it waits for another save of the same
+    template, or has ended before), with ``repository``, ``template_name`` and ``revert_number``:
+    a repeated order never names another version. ``digest`` names the new manifest.
     """
 
     state: ImageState = ImageState.PENDING
@@ -67,6 +68,9 @@ class ImageStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     attempt: int = 0
     ordered: datetime | None = None
     deadline: datetime | None = None
+    repository: str = ""
+    template_name: str = ""
+    revert_number: int | None = None
     digest: str = ""
     failure: ImageFailure | None = None
     script_result: ScriptResult | None = None
@@ -108,6 +112,7 @@ class PushImage(Order, frozen=True, kw_only=True, tag="image.push.v1"):
     Known requests are not begun again: a repeat is answered with how far it is, or how it ended.
     ``template_name`` is what the new manifest's config is called. ``revert_number``: have the
     registry remove this version of the template and every newer one just before the push.
+    ``valid_until``: what has not succeeded by then is given up by the agent, and reported.
     On success the VM is stopped and stays until StopVm; after a failure it runs on.
     """
 
@@ -124,6 +129,7 @@ class PushImage(Order, frozen=True, kw_only=True, tag="image.push.v1"):
     cancel_on_script_failure: bool = False
     template_id: str = ""
     revert_number: int | None = None
+    valid_until: datetime | None = None
 
 
 class ImagePushed(Report, frozen=True, kw_only=True, tag="image.pushed.v1"):
