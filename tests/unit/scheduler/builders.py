@@ -5,14 +5,22 @@ from itertools import count
 
 import msgspec
 
+from contracts.images import (
+    ImagePushed,
+    ImageRequestDocument,
+    ImageSpec,
+    ImageStatus,
+    SaveImage,
+)
 from contracts.instances import InstanceDocument, InstanceSpec, InstanceStatus, StartVM, TerminateVM
 from contracts.nodes import CachedTemplate, NodeFacts, NodeHeartbeat, NodeHello, NodeUsage
-from contracts.templates import TemplateRef
+from contracts.templates import TemplateDocument, TemplateRef, Version
 from contracts.vms import VmFailed, VmGone, VmInfo, VmPhase, VmStarted, VmState
 from scheduler.domain.limits import Limits, Moment
 from scheduler.domain.weighers import Strategy
 from scheduler.domain.world import World
 from scheduler.handlers import HANDLERS
+from scheduler.handlers.images import begin, end_interrupted
 from scheduler.handlers.timers import tick
 
 START = datetime(2031, 5, 4, 10, tzinfo=UTC)
@@ -36,6 +44,26 @@ def an_instance(identity=None, created=START, **wish):
     )
 
 
+def an_image_request(instance_id, identity=None, **wish):
+    spec = {"instance_id": instance_id, "tag": "v9", "target_template_id": "tpl", "suspend": False}
+    return ImageRequestDocument(
+        id=identity or f"r{next(_numbers)}",
+        created=START,
+        pending=True,
+        spec=ImageSpec(**spec | {"request_id": "req"} | wish),
+        status=ImageStatus(changed=START),
+    )
+
+
+def a_template(identity="tpl", tags=("v1",), **fields):
+    versions = tuple(
+        Version(number=number, tag=tag, digest=f"sha256:{tag}", created=START, last_push=START)
+        for number, tag in enumerate(tags)
+    )
+    about = {"revision": 1, "name": "base", "repository": "team/base", "arch": "amd64"}
+    return TemplateDocument(id=identity, versions=versions, **about | fields)
+
+
 def some_facts(name="host", **facts):
     defaults = {
         "address": "10.0.0.1",
@@ -54,6 +82,7 @@ class Cloud:
         self.seconds = 0.0
         self.orders = []
         self.facts = []
+        self.templates = {"tpl": a_template()}
 
     @property
     def moment(self):
@@ -70,16 +99,20 @@ class Cloud:
 
     def turn(self):
         self.world.place_waiting(self.moment)
-        for instance in self.world.changed.values():
-            instance.revision += 1
-            instance.say_events("here")
-            instance.unsaid.clear()
+        end_interrupted(self.world, self.moment)
+        while due := self.world.images.due():
+            begin(self.world, due, self.templates, self.moment)
+        for subject in (*self.world.changed.values(), *self.world.images.changed.values()):
+            subject.revision += 1
+            subject.say_events("here")
+            subject.unsaid.clear()
         for node in self.world.left:
             node.unsaid.clear()
         self.orders += self.world.orders
         self.facts += self.world.facts
         for taken in (
             self.world.changed,
+            self.world.images.changed,
             self.world.orders,
             self.world.facts,
             self.world.removed,
@@ -119,6 +152,28 @@ class Cloud:
 
     def gone(self, instance, **changes):
         self.say(VmGone(**self._about(instance) | changes))
+
+    def save(self, *documents):
+        """Ask for images; the requests as the scheduler holds them."""
+        self.world.found_images = {document.id: document for document in documents}
+        for document in documents:
+            spec = document.spec
+            wish = {"instance_id": spec.instance_id, "tag": spec.tag}
+            HANDLERS[SaveImage](self.world, SaveImage(request_id=document.id, **wish), self.moment)
+        held = self.world.images.changed | self.world.images.requests
+        self.turn()
+        return [held[document.id] for document in documents if document.id in held]
+
+    def pushed(self, request, **changes):
+        about = {
+            "node_id": request.status.node_id,
+            "at": self.now,
+            "request_id": request.id,
+            "instance_id": request.spec.instance_id,
+            "attempt": request.status.attempt,
+        }
+        outcome = {} if "error" in changes else {"digest": "sha256:new"}
+        self.say(ImagePushed(**about | outcome | changes))
 
     def heartbeat(self, node_id="n1", *vms, **changes):
         about = {"at": self.now, "usage": NodeUsage()}

@@ -22,3 +22,15 @@ def test_terminating_ends_only_when_the_node_confirms():
 @pytest.mark.parametrize("state", set(InstanceState) - {"Terminating", "Terminated"})
 def test_termination_is_accepted_in_every_living_state(state):
     assert TRANSITIONS[state, Cause.TERMINATE] is InstanceState.TERMINATING
+
+
+def test_a_save_is_left_by_its_outcome_or_the_end_of_the_vm_only():
+    moves = {c: TRANSITIONS[InstanceState.PUSHING, c] for c in Cause}
+    assert {c: s for c, s in moves.items() if s not in {None, InstanceState.PUSHING}} == {
+        Cause.SAVED: InstanceState.TERMINATING,
+        Cause.TERMINATE: InstanceState.TERMINATING,
+        Cause.SAVE_FAILED: InstanceState.STARTED,
+        Cause.FAILED: InstanceState.ERROR,
+        Cause.LOST: InstanceState.ERROR,
+        Cause.VANISHED: InstanceState.ERROR,
+    }

@@ -9,7 +9,10 @@ from scheduler.domain.weighers import Strategy
 
 
 class SchedulerSettings(Settings, frozen=True, kw_only=True):
-    """See Limits for the times; ``lease_seconds``: a silent leader is succeeded after it."""
+    """See Limits for the times; ``lease_seconds``: a silent leader is succeeded after it.
+
+    ``keep_image_requests``: how long one that has ended is still shown.
+    """
 
     ALIASES: ClassVar[Mapping[str, str]] = {}
 
@@ -21,6 +24,8 @@ class SchedulerSettings(Settings, frozen=True, kw_only=True):
     skew_seconds: float = 5.0
     node_active_timeout: float = 120.0
     instance_time_out: float = 60.0
+    save_seconds: float = 6 * 3600.0
+    keep_image_requests: float = 7 * 24 * 3600.0
     start_attempts: int = 5
     unknown_vm_threshold: int = 30
     heartbeat_seconds: float = 5.0
@@ -34,6 +39,7 @@ class SchedulerSettings(Settings, frozen=True, kw_only=True):
             skew=self.skew_seconds,
             offline=self.node_active_timeout,
             keep=self.instance_time_out,
+            save=self.save_seconds,
             attempts=self.start_attempts,
             unknown_reports=self.unknown_vm_threshold,
             heartbeat=self.heartbeat_seconds,

@@ -2,20 +2,24 @@
 
 import uuid
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
 from contracts.documents import Said, say
 from contracts.groups import GroupDocument
+from contracts.images import ImageRequestDocument, SaveImage
 from contracts.instances import InstanceDocument, RestartVM, StartVM, TerminateVM, UpdateVM
 from contracts.messages import Message
 from contracts.nodes import NodeDocument, NodeHeartbeat, NodeHello
 from contracts.vms import VmReport
+from scheduler.domain.instance import Instance
 from scheduler.domain.limits import Limits, Moment
+from scheduler.domain.subject import Subject
 from scheduler.domain.weighers import Strategy
 from scheduler.domain.world import World
 from scheduler.handlers.commands import act_on_wish, observe_document
+from scheduler.handlers.images import begin, end_interrupted, recall
 from scheduler.store import SchedulerStore
 
 _log = structlog.get_logger()
@@ -29,30 +33,38 @@ class Loader:
         self._limits = limits
         self._strategy = strategy
 
-    async def rebuild(self, epoch: int, moment: Moment) -> tuple[World, list[Said]]:
-        """The world from the database, and what has to be said again."""
+    async def rebuild(self, epoch: int, moment: Moment) -> tuple[World, list[Said], list[Subject]]:
+        """The world from the database, what has to be said again, and whose events are in it."""
         cloud_id = await self._documents.cloud_id(str(uuid.uuid4()))
         world = World(self._limits, cloud_id, epoch, self._strategy)
         for group in await self._documents.groups():
             world.cluster.groups[group.id] = group
+        subjects: list[Subject] = []
         said: list[Said] = []
         for node_document in await self._documents.nodes():
             node = world.load_node(node_document, moment)
-            said += node.unsaid
+            subjects.append(node)
             if node.unsaid:
                 said.append(say(node.changed()))
             said.append(say(world.order.rejoin(node.id, node.queue, moment.now)))
-        documents = await self._documents.instances()
-        for document in documents:
-            said += _recall(world, document, moment)
+        for document in await self._documents.instances():
+            instance = _recall(world, document, moment)
+            subjects.append(instance)
+            if instance.unsaid:
+                said.append(say(instance.changed()))
+        subjects += [
+            recall(world, request, moment) for request in await self._documents.images_to_recall()
+        ]
+        unsaid = [item for subject in subjects for item in subject.unsaid]
         _log.info(
             "scheduler.rebuilt",
             epoch=epoch,
-            instances=len(documents),
+            instances=len(world.instances),
             nodes=len(world.cluster.nodes),
-            unsaid=len(said),
+            images=len(world.images.requests),
+            unsaid=len(unsaid),
         )
-        return world, said
+        return world, [*unsaid, *said], [subject for subject in subjects if subject.unsaid]
 
     async def load_missing(self, world: World, messages: Sequence[Message], moment: Moment) -> None:
         """Load documents, and tombstones of those that are gone, for ids not in memory."""
@@ -67,6 +79,16 @@ class Loader:
             world.tombstones |= {
                 m.instance.id for m in messages if isinstance(m, StartVM) and m.instance.id in ids
             }
+        wanted = [m.request_id for m in messages if isinstance(m, SaveImage)]
+        found = await self._documents.images_by_id(wanted) if wanted else []
+        world.found_images = {document.id: document for document in found}
+
+    async def settle_images(self, world: World, moment: Moment) -> None:
+        """End saves that the turn has interrupted; begin those whose turn has come."""
+        end_interrupted(world, moment)
+        while due := world.images.due():
+            ids = {request.spec.target_template_id for request in due}
+            begin(world, due, await self._documents.templates(ids), moment)
 
     def _ids(self, message: Message, moment: Moment) -> Iterable[str]:
         """Ids that a message is about.
@@ -78,35 +100,50 @@ class Loader:
             case StartVM():
                 age = (moment.now - message.instance.created).total_seconds()
                 return (message.instance.id,) if age > self._limits.keep / 2 else ()
-            case TerminateVM() | RestartVM() | UpdateVM() | VmReport():
+            case TerminateVM() | RestartVM() | UpdateVM() | SaveImage() | VmReport():
                 return (message.instance_id,)
             case NodeHello() | NodeHeartbeat():
                 return (vm.instance_id for vm in message.vms)
             case _:
                 return ()
 
-    async def pending(self) -> tuple[list[InstanceDocument], list[NodeDocument]]:
-        """Documents whose wish nobody has observed: a message was lost, or is on its way."""
-        return await self._documents.pending_instances(), await self._documents.pending_nodes()
+    async def pending(self) -> tuple[list[InstanceDocument], list[NodeDocument], list[SaveImage]]:
+        """Wishes that nobody has observed: a message was lost, or is on its way.
+
+        Of image requests only the message: one that ends at once is out of memory again, so its
+        document must be read within the turn.
+        """
+        return (
+            await self._documents.pending_instances(),
+            await self._documents.pending_nodes(),
+            [_wake_up(document) for document in await self._documents.pending_images()],
+        )
+
+    async def forget_images(self, before: datetime) -> None:
+        """Remove image requests that ended before this moment."""
+        await self._documents.forget_images(before)
 
     async def groups(self) -> dict[str, GroupDocument]:
         """All node groups, by id."""
         return {group.id: group for group in await self._documents.groups()}
 
 
-def _recall(world: World, document: InstanceDocument, moment: Moment) -> list[Said]:
+def _recall(world: World, document: InstanceDocument, moment: Moment) -> Instance:
     """One instance as it was left. Orders that may not have gone out go out again."""
     if document.status_revision == 0:
-        observe_document(world, document, moment)
-        return []
+        return observe_document(world, document, moment)
     instance = world.load_instance(document)
     instance.ordered_at = moment.now  # heartbeats from before say nothing about it
-    if instance.status.live and instance.spec.terminate:
+    if instance.status.live and instance.ending:
         world.order_stop(instance, moment)
     elif instance.status.live and instance.starting:
         held = moment.now + timedelta(seconds=world.limits.validity)
         instance.valid_until = max(instance.valid_until or held, held)
         world.order_run(instance, moment)
-    again = [*instance.unsaid, say(instance.changed())] if instance.unsaid else []
     act_on_wish(world, instance, moment)
-    return again
+    return instance
+
+
+def _wake_up(document: ImageRequestDocument) -> SaveImage:
+    spec = document.spec
+    return SaveImage(request_id=document.id, instance_id=spec.instance_id, tag=spec.tag)

@@ -1,6 +1,7 @@
 """What time triggers; each step is one turn of the decider."""
 
 from collections import Counter
+from datetime import timedelta
 
 from chassis.bus.port import Bus
 from scheduler.domain.limits import Moment
@@ -16,10 +17,11 @@ from scheduler.turn import Turns
 class Steps:
     """The periodic steps, to be called by loops."""
 
-    def __init__(self, turns: Turns, loader: Loader, bus: Bus) -> None:
+    def __init__(self, turns: Turns, loader: Loader, bus: Bus, keep_images: float) -> None:
         self._turns = turns
         self._loader = loader
         self._bus = bus
+        self._keep_images = timedelta(seconds=keep_images)
         self._deaf = False
 
     async def tick(self) -> None:
@@ -41,7 +43,7 @@ class Steps:
         """Find wishes whose message was lost."""
         if not self._turns.leading:
             return
-        instances, nodes = await self._loader.pending()
+        instances, nodes, images = await self._loader.pending()
 
         def step(world: World, moment: Moment) -> None:
             for document in instances:
@@ -51,6 +53,8 @@ class Steps:
 
         if instances or nodes:
             await self._turns.step(step)
+        if images:
+            await self._turns.handle(images)
 
     async def read_groups(self) -> None:
         """Node groups are the gateway's; read them anew."""
@@ -64,6 +68,11 @@ class Steps:
                 world.waiting.wake_all()
 
         await self._turns.step(step)
+
+    async def forget_images(self) -> None:
+        """Remove image requests that have been shown for long enough; no message depends on one."""
+        if self._turns.leading:
+            await self._loader.forget_images(self._turns.moment().now - self._keep_images)
 
 
 def _everybody_heard(world: World, moment: Moment) -> None:

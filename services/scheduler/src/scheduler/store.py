@@ -1,6 +1,6 @@
 """What the scheduler keeps in the database, and how it reads it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 import msgspec
@@ -16,22 +16,39 @@ from chassis.store.port import (
     literal_update,
 )
 from contracts.groups import GroupDocument
+from contracts.images import ImageRequestDocument, ImageState
 from contracts.instances import InstanceDocument
 from contracts.nodes import NodeDocument
+from contracts.templates import TemplateDocument
+from scheduler.domain.image_request import ImageRequest
 from scheduler.domain.instance import Instance
 from scheduler.domain.node import Node
+from scheduler.domain.subject import Subject
 
 INSTANCES = "instances"
 NODES = "nodes"
+IMAGE_REQUESTS = "image_requests"
 GROUPS = "groups"
+TEMPLATES = "templates"
 ENDED = "ended"
 CLOUD = "cloud"
 
+COLLECTIONS: Mapping[type[Subject], str] = {
+    Instance: INSTANCES,
+    Node: NODES,
+    ImageRequest: IMAGE_REQUESTS,
+}
+"""Where the subjects that the scheduler owns are stored."""
+
 _KEEP_TOMBSTONES = 30 * 24 * 3600
+_FINISHED = {"status.state": {"$in": [ImageState.DONE, ImageState.ERROR]}}
 
 INDEXES = (
-    Index(collection=INSTANCES, keys=(("pending", 1),), partial={"pending": True}),
-    Index(collection=NODES, keys=(("pending", 1),), partial={"pending": True}),
+    *(
+        Index(collection=collection, keys=(("pending", 1),), partial={"pending": True})
+        for collection in COLLECTIONS.values()
+    ),
+    Index(collection=IMAGE_REQUESTS, keys=(("status.state", 1), ("status.changed", 1))),
     Index(collection=ENDED, keys=(("at", 1),), expire_seconds=_KEEP_TOMBSTONES),
 )
 
@@ -104,6 +121,33 @@ class SchedulerStore:
         """Nodes with a wish that no status write has observed."""
         return await self._store.find(NODES, NodeDocument, {"pending": True}, limit=2000)
 
+    async def images_to_recall(self) -> list[ImageRequestDocument]:
+        """Image requests that have not ended, or whose end may not have been told."""
+        where = {"$or": [{"$nor": [_FINISHED]}, {"outbox.id": {"$exists": True}}]}
+        return await self._store.find(IMAGE_REQUESTS, ImageRequestDocument, where)
+
+    async def images_by_id(self, ids: Iterable[str]) -> list[ImageRequestDocument]:
+        """Those that exist."""
+        return await self._store.find(
+            IMAGE_REQUESTS, ImageRequestDocument, {"_id": {"$in": list(ids)}}
+        )
+
+    async def pending_images(self) -> list[ImageRequestDocument]:
+        """Image requests that no status write has observed."""
+        return await self._store.find(
+            IMAGE_REQUESTS, ImageRequestDocument, {"pending": True}, limit=2000
+        )
+
+    async def forget_images(self, before: datetime) -> None:
+        """Remove image requests that ended, and were told to have ended, before this moment."""
+        where = _FINISHED | {"status.changed": {"$lt": before}, "outbox.id": {"$exists": False}}
+        await self._store.write([Delete(collection=IMAGE_REQUESTS, where=where)])
+
+    async def templates(self, ids: Iterable[str]) -> dict[str, TemplateDocument]:
+        """The registry's templates with these ids, as they are now."""
+        found = await self._store.find(TEMPLATES, TemplateDocument, {"_id": {"$in": list(ids)}})
+        return {template.id: template for template in found}
+
     async def forget_said(self, collection: str, said: dict[str, list[str]]) -> None:
         """Drop confirmed messages from outboxes: document id to message ids."""
         ids = [identity for messages in said.values() for identity in messages]
@@ -118,18 +162,18 @@ class SchedulerStore:
         )
 
 
-def instance_write(instance: Instance) -> Update:
+def status_write(subject: Instance | Node | ImageRequest) -> Update:
     """The status write that makes a decision durable; ``revision`` is the one written."""
     return Update(
-        collection=INSTANCES,
-        where={"_id": instance.id, "status_revision": instance.revision - 1},
+        collection=COLLECTIONS[type(subject)],
+        where={"_id": subject.id, "status_revision": subject.revision - 1},
         change=literal_update(
             {
-                "status": instance.status,
-                "status_revision": instance.revision,
-                "outbox": instance.unsaid,
+                "status": subject.status,
+                "status_revision": subject.revision,
+                "outbox": subject.unsaid,
             },
-            pending=_pending(instance.status.observed_generation),
+            pending=_pending(subject.status.observed_generation),
         ),
     )
 
@@ -149,14 +193,7 @@ def node_write(node: Node) -> Write:
                 outbox=tuple(node.unsaid),
             ),
         )
-    return Update(
-        collection=NODES,
-        where={"_id": node.id, "status_revision": node.revision - 1},
-        change=literal_update(
-            {"status": node.status, "status_revision": node.revision, "outbox": node.unsaid},
-            pending=_pending(node.status.observed_generation),
-        ),
-    )
+    return status_write(node)
 
 
 def removals(instances: Iterable[Instance], now: datetime) -> list[Write]:

@@ -15,7 +15,6 @@ from contracts.documents import Said, say
 from contracts.instances import InstanceRemoved
 from contracts.messages import Message
 from contracts.nodes import NodeRemoved
-from scheduler.domain.instance import Instance
 from scheduler.domain.limits import Moment
 from scheduler.domain.node import Node
 from scheduler.domain.subject import Subject
@@ -23,13 +22,12 @@ from scheduler.domain.world import World
 from scheduler.handlers import HANDLERS
 from scheduler.loading import Loader
 from scheduler.store import (
-    INSTANCES,
-    NODES,
+    COLLECTIONS,
     SchedulerStore,
-    instance_write,
     node_removals,
     node_write,
     removals,
+    status_write,
 )
 from scheduler.telemetry import COMMITS, DECISIONS, EPOCH, UNSENT
 
@@ -65,7 +63,7 @@ class Turns:
         self._world: World | None = None
         self._unsent: list[Said] = []
         self._said: dict[str, Subject] = {}
-        self._forgettable: dict[str, dict[str, list[str]]] = {INSTANCES: {}, NODES: {}}
+        self._forgettable: dict[str, dict[str, list[str]]] = {}
         self.leading = False
 
     def moment(self) -> Moment:
@@ -111,8 +109,8 @@ class Turns:
     async def clean_outboxes(self) -> None:
         """Drop from outboxes what the bus has confirmed and no later write has dropped."""
         async with self._lock:
-            for collection, said in self._forgettable.items():
-                self._forgettable[collection] = {}
+            for collection in list(self._forgettable):
+                said = self._forgettable.pop(collection)
                 if said:
                     await self._documents.forget_said(collection, said)
 
@@ -120,15 +118,9 @@ class Turns:
         if not self.leading:
             raise NotLeading
         if self._world is None:
-            self._world, self._unsent = await self._loader.rebuild(self._lease.epoch, self.moment())
-            self._said = {
-                said.id: subject
-                for subject in (
-                    *self._world.instances.values(),
-                    *self._world.cluster.nodes.values(),
-                )
-                for said in subject.unsaid
-            }
+            rebuilt = await self._loader.rebuild(self._lease.epoch, self.moment())
+            self._world, self._unsent, subjects = rebuilt
+            self._said = {said.id: subject for subject in subjects for said in subject.unsaid}
         return self._world
 
     async def _turn(self, step: Step, messages: Sequence[Message] = ()) -> None:
@@ -139,6 +131,7 @@ class Turns:
             moment = self.moment()
             step(world, moment)
             world.place_waiting(moment)
+            await self._loader.settle_images(world, moment)
             said, writes = self._recorded(world, moment)
             if writes:
                 await self._commit(writes)
@@ -154,7 +147,10 @@ class Turns:
         for instance in world.changed.values():
             said += self._record(instance)
             said.append(say(instance.changed()))
-            writes.append(instance_write(instance))
+            writes.append(status_write(instance))
+        for request in world.images.changed.values():
+            said += self._record(request)
+            writes.append(status_write(request))
         writes += removals(world.removed, moment.now)
         for node in self._due_nodes(world, moment):
             said += self._record(node)
@@ -171,13 +167,13 @@ class Turns:
         _clear(world)
         return said, writes
 
-    def _record(self, subject: Instance | Node) -> list[Said]:
+    def _record(self, subject: Subject) -> list[Said]:
         said = subject.say_events(self._machine)
         subject.revision += 1
         for item in said:
             self._said[item.id] = subject
-        collection = INSTANCES if isinstance(subject, Instance) else NODES
-        self._forgettable[collection].pop(subject.id, None)  # this write drops them
+        forgettable = self._forgettable.get(COLLECTIONS[type(subject)], {})
+        forgettable.pop(subject.id, None)  # this write drops them
         return said
 
     def _due_nodes(self, world: World, moment: Moment) -> list[Node]:
@@ -239,17 +235,18 @@ class Turns:
         for item in sent:
             if (subject := self._said.pop(item.id, None)) is not None:
                 subject.confirmed({item.id})
-                collection = INSTANCES if isinstance(subject, Instance) else NODES
-                self._forgettable[collection].setdefault(subject.id, []).append(item.id)
+                forgettable = self._forgettable.setdefault(COLLECTIONS[type(subject)], {})
+                forgettable.setdefault(subject.id, []).append(item.id)
 
     def _forget(self) -> None:
         self._world = None
         self._unsent = []
         self._said = {}
-        self._forgettable = {INSTANCES: {}, NODES: {}}
+        self._forgettable = {}
 
 
 def _clear(world: World) -> None:
     world.changed.clear()
+    world.images.changed.clear()
     for taken in (world.removed, world.left, world.removed_nodes, world.orders, world.facts):
         taken.clear()

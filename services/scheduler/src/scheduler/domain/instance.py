@@ -152,13 +152,13 @@ class Instance(InstanceRecord):
             return False
         failed = self.status.state == InstanceState.ERROR and not self.status.lost
         message = self.status.message if failed else message
-        self._set(now, state=state, lost=False, live=False, message=message)
+        self._set(now, state=state, lost=False, live=False, saving="", message=message)
         if not failed:
             self._happened(EventKind.VM_LOST, now, state=state, message=message)
         return True
 
     def seen(self, cause: Cause, info: VmInfo | None, now: datetime) -> bool:
-        """A heartbeat shows the VM running or stopped; False when nothing is new."""
+        """A heartbeat shows the VM running, stopped or being saved; False when nothing is new."""
         state = self.move(cause)
         if state is None or (self.status.state == InstanceState.ERROR and not self.status.lost):
             return False
@@ -192,7 +192,7 @@ class Instance(InstanceRecord):
         state = self.move(Cause.TERMINATE)
         if state is None:
             return False
-        self._set(now, state=state, reasons=())
+        self._set(now, state=state, saving="", reasons=())
         self._asked(EventKind.TERMINATE_VM, now, instance_state=state)
         if not self.status.live:
             if self.status.attempt:
@@ -200,6 +200,25 @@ class Instance(InstanceRecord):
             else:
                 self._set(now, ended=now)
         return True
+
+    def save(self, request_id: str, now: datetime) -> None:
+        """Its VM is to become an image."""
+        state = self.move(Cause.SAVING)
+        assert state is not None
+        self._set(now, state=state, saving=request_id, message="")
+
+    def saved(self, now: datetime) -> bool:
+        """It has become an image, which is its end."""
+        state = self.move(Cause.SAVED)
+        if state is None:
+            return False
+        self._set(now, state=state, saving="", saved=True)
+        return True
+
+    def save_failed(self, info: VmInfo | None, now: datetime) -> None:
+        """It has not become an image and goes on; one that is lost waits for its node."""
+        state = self.move(Cause.SAVE_FAILED) or self.status.state
+        self._set(now, state=state, saving="", vminfo=info or self.status.vminfo)
 
     def gone(self, now: datetime, message: str = "") -> bool:
         """No VM of it is left."""
@@ -230,6 +249,7 @@ class Instance(InstanceRecord):
             valid_until=None,
             giving_up=False,
             lost=False,
+            saving="",
             **changes,
         )
         self.valid_until = None

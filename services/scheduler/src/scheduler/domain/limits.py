@@ -12,6 +12,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     an order that reaches it later. ``validity``: how long an agent may hold an unreported VM
     after its last confirmed heartbeat. ``skew``: clocks may differ so much. ``offline``: a node
     silent so long is Offline. ``keep``: ended records stay so long. ``attempts``: starts tried.
+    ``save``: an image that is not in the registry so long after the order is given up.
     ``unknown_reports``: reports of a VM ordered away before a warning is said.
     """
 
@@ -21,6 +22,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     skew: float = 5.0
     offline: float = 120.0
     keep: float = 60.0
+    save: float = 6 * 3600.0
     resend: float = 4.0
     attempts: int = 5
     unknown_reports: int = 30

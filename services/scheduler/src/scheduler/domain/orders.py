@@ -2,8 +2,10 @@
 
 from datetime import datetime, timedelta
 
+from contracts.images import PushImage
 from contracts.nodes import ConfigureAgent
 from contracts.vms import RebootVm, RunVm, StopVm
+from scheduler.domain.image_request import ImageRequest
 from scheduler.domain.instance import Instance
 from scheduler.domain.limits import Limits
 from scheduler.domain.node import Node
@@ -62,6 +64,31 @@ class Orders:
             instance_id=instance.id,
             number=instance.spec.restarts,
             vnc_password=instance.spec.overrides.vnc_password,
+        )
+
+    def push(self, request: ImageRequest, queue: str, now: datetime) -> PushImage:
+        """Make an image of the VM and push it, as planned when its turn came."""
+        spec, status = request.spec, request.status
+        return PushImage(
+            node_id=status.node_id,
+            queue=queue,
+            deadline=self._deadline(now),
+            epoch=self._epoch,
+            attempt=status.attempt,
+            request_id=request.id,
+            instance_id=spec.instance_id,
+            registry=spec.registry,
+            repository=status.repository,
+            tag=spec.tag,
+            template_name=status.template_name,
+            template_id=spec.target_template_id,
+            description=spec.description,
+            suspend=spec.suspend,
+            script=spec.script,
+            suspend_sanity_test=spec.suspend_sanity_test,
+            cancel_on_script_failure=spec.cancel_on_script_failure,
+            revert_number=status.revert_number,
+            valid_until=status.deadline,
         )
 
     def configure(self, node: Node, now: datetime, *, rejoin: bool = False) -> ConfigureAgent:

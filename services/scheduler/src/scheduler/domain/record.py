@@ -56,6 +56,16 @@ class InstanceRecord(Subject):
         return self.starting and not self.status.live and not self.spec.terminate
 
     @property
+    def ending(self) -> bool:
+        """Whether its end was asked for, or came with its image."""
+        return self.spec.terminate or self.status.saved
+
+    @property
+    def unwanted(self) -> bool:
+        """Whether its node shall have no VM of this attempt."""
+        return self.ending or self.status.giving_up
+
+    @property
     def ended(self) -> bool:
         """Whether nothing but its removal is left to do."""
         return self.status.ended is not None

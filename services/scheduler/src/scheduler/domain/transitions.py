@@ -33,19 +33,25 @@ class Cause(StrEnum):
     """Somebody asked for its end."""
     GONE = "gone"
     """Its node confirmed that no VM is left."""
+    SAVING = "saving"
+    """A save was ordered from its node, or is still carried out there."""
+    SAVED = "saved"
+    """Its node pushed it; the VM has served."""
+    SAVE_FAILED = "save_failed"
+    """The save failed, or was given up; the VM stays."""
 
 
 _TABLE = """
-.            pulling  preparing   started  retry       failed  stopped  running  lost   vanished  terminate    gone
-Scheduling   Pulling  Scheduling  Started  Scheduling  Error   -        -        -      -         Terminating  -
-Pulling      Pulling  Scheduling  Started  Scheduling  Error   -        -        -      -         Terminating  -
-Started      -        -           Started  -           Error   Stopped  Started  Error  Error     Terminating  -
-Stopping     -        -           Started  -           Error   Stopped  -        Error  Error     Terminating  -
-Stopped      -        -           Started  -           Error   Stopped  Started  Error  Error     Terminating  -
-Pushing      -        -           -        -           Error   -        -        Error  Error     Terminating  -
-Error        -        -           Started  -           -       Stopped  Started  -      Error     Terminating  -
-Terminating  -        -           -        -           -       -        -        -      -         -            Terminated
-Terminated   -        -           -        -           -       -        -        -      -         -            -
+.            pulling  preparing   started  retry       failed  stopped  running  lost   vanished  terminate    gone        saving   saved        save_failed
+Scheduling   Pulling  Scheduling  Started  Scheduling  Error   -        -        -      -         Terminating  -           -        -            -
+Pulling      Pulling  Scheduling  Started  Scheduling  Error   -        -        -      -         Terminating  -           -        -            -
+Started      -        -           Started  -           Error   Stopped  Started  Error  Error     Terminating  -           Pushing  -            -
+Stopping     -        -           Started  -           Error   Stopped  -        Error  Error     Terminating  -           -        -            -
+Stopped      -        -           Started  -           Error   Stopped  Started  Error  Error     Terminating  -           -        -            -
+Pushing      -        -           -        -           Error   -        -        Error  Error     Terminating  -           Pushing  Terminating  Started
+Error        -        -           Started  -           -       Stopped  Started  -      Error     Terminating  -           Pushing  -            -
+Terminating  -        -           -        -           -       -        -        -      -         -            Terminated  -        -            -
+Terminated   -        -           -        -           -       -        -        -      -         -            -           -        -            -
 """  # noqa: E501 -- a table is read along its rows
 
 

@@ -3,10 +3,12 @@
 from collections import defaultdict
 from datetime import timedelta
 
+from contracts.images import ImageRequestDocument
 from contracts.instances import InstanceDocument
 from contracts.messages import Message, Order
 from contracts.nodes import NodeDocument
 from scheduler.domain.cluster import Cluster
+from scheduler.domain.images import Images
 from scheduler.domain.instance import Instance
 from scheduler.domain.limits import Limits, Moment
 from scheduler.domain.node import Claim, Node
@@ -22,7 +24,8 @@ class World:
 
     A turn changes it through ``touch`` and friends; the commit then takes what is ``changed``,
     ``removed``, ``left``, ``orders`` and ``facts`` (of nodes likewise), and clears them.
-    ``tombstones`` are ids known as ended, looked up for the messages of this turn.
+    ``tombstones`` are ids known as ended, ``found_images`` stored requests: both looked up for
+    the messages of this turn.
     """
 
     def __init__(self, limits: Limits, cloud_id: str, epoch: int, strategy: Strategy) -> None:
@@ -35,7 +38,9 @@ class World:
         self.on_node: defaultdict[str, dict[str, Instance]] = defaultdict(dict)
         self.under_way: dict[str, Instance] = {}
         self.ended: dict[str, Instance] = {}
+        self.images = Images()
         self.tombstones: set[str] = set()
+        self.found_images: dict[str, ImageRequestDocument] = {}
         self.changed: dict[str, Instance] = {}
         self.changed_nodes: dict[str, bool] = {}
         self.removed: list[Instance] = []

@@ -6,6 +6,7 @@ A handler changes the world in memory; the turn around it loads, places, commits
 from collections.abc import Callable
 from typing import Any
 
+from contracts.images import ImagePushed, SaveImage
 from contracts.instances import RestartVM, StartVM, TerminateVM, UpdateVM
 from contracts.messages import Message
 from contracts.nodes import ConfigureNode, DeleteNode, NodeGoodbye, NodeHeartbeat, NodeHello
@@ -20,7 +21,7 @@ from contracts.vms import (
 )
 from scheduler.domain.limits import Moment
 from scheduler.domain.world import World
-from scheduler.handlers import commands, heartbeats, nodes, reports
+from scheduler.handlers import commands, heartbeats, images, nodes, reports
 
 Handler = Callable[[World, Any, Moment], None]
 
@@ -29,6 +30,7 @@ COMMANDS: dict[type[Message], Handler] = {
     TerminateVM: commands.wish_changed,
     RestartVM: commands.wish_changed,
     UpdateVM: commands.wish_changed,
+    SaveImage: images.save_image,
     ConfigureNode: nodes.configure_node,
     DeleteNode: nodes.delete_node,
 }
@@ -41,6 +43,7 @@ REPORTS: dict[type[Message], Handler] = {
     VmGone: reports.vm_gone,
     VmRefused: reports.vm_refused,
     VmRestarted: reports.vm_restarted,
+    ImagePushed: images.image_pushed,
     NodeHello: heartbeats.node_hello,
     NodeHeartbeat: heartbeats.node_heartbeat,
     NodeGoodbye: nodes.node_goodbye,

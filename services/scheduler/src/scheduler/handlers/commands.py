@@ -30,15 +30,16 @@ def wish_changed(world: World, message: TerminateVM | RestartVM | UpdateVM, mome
     act_on_wish(world, instance, moment)
 
 
-def observe_document(world: World, document: InstanceDocument, moment: Moment) -> None:
+def observe_document(world: World, document: InstanceDocument, moment: Moment) -> Instance:
     """Meet an instance for the first time, or hear of a newer wish from its document."""
     if (known := world.instances.get(document.id)) is not None:
         _observe(world, known, document, moment)
-        return
+        return known
     instance = world.load_instance(document)
     if document.status_revision == 0:
         instance.requested(moment.now)
     act_on_wish(world, instance, moment)
+    return instance
 
 
 def act_on_wish(world: World, instance: Instance, moment: Moment) -> None:

@@ -17,6 +17,7 @@ from scheduler.domain.limits import Moment
 from scheduler.domain.node import Claim, Node
 from scheduler.domain.transitions import Cause
 from scheduler.domain.world import World
+from scheduler.handlers.images import repeat_push
 from scheduler.handlers.reports import order_away
 
 MISSED = 2
@@ -163,13 +164,15 @@ def _known(
         held = heartbeat.at + timedelta(seconds=world.limits.validity)
         instance.valid_until = max(instance.valid_until, held)
         instance.mark = ""
-    unwanted = instance.spec.terminate or instance.status.giving_up
-    if unwanted and _may_repeat(world, instance, moment):
+    if instance.unwanted and _may_repeat(world, instance, moment):
         world.order_stop(instance, moment)
-    if unwanted:
+    if instance.unwanted:
         return
     if _seen(instance, vm, moment):
         world.touch(instance)
+    if instance.status.saving:
+        repeat_push(world, instance, vm, heartbeat.at, moment)
+        return
     due = instance.spec.restarts > max(vm.restarts, instance.status.restarts)
     if due and not instance.starting and _may_repeat(world, instance, moment):
         instance.ordered_at = moment.now
@@ -177,8 +180,11 @@ def _known(
 
 
 def _seen(instance: Instance, vm: VmState, moment: Moment) -> bool:
+    """A VM that is saved runs, is suspended, or has been stopped: all that is Pushing."""
     match vm.phase:
-        case VmPhase.RUNNING:
+        case VmPhase.RUNNING | VmPhase.SAVING | VmPhase.STOPPED if instance.status.saving:
+            return instance.seen(Cause.SAVING, vm.info, moment.now)
+        case VmPhase.RUNNING | VmPhase.SAVING:
             return instance.seen(Cause.RUNNING, vm.info, moment.now)
         case VmPhase.STOPPED:
             return instance.seen(Cause.STOPPED, vm.info, moment.now)
@@ -223,7 +229,7 @@ def _missing(
     if sent is not None and heartbeat.at < sent + timedelta(seconds=world.limits.skew):
         return
     instance.missed += 1
-    if instance.spec.terminate or instance.status.giving_up:
+    if instance.unwanted:
         world.order_stop(instance, moment)
     elif instance.starting:
         world.order_run(instance, moment)

@@ -32,7 +32,7 @@ def vm_started(world: World, report: VmStarted, moment: Moment) -> None:
     instance = current(world, report, moment)
     if instance is None:
         return
-    if instance.spec.terminate or instance.status.giving_up:
+    if instance.unwanted:
         world.order_stop(instance, moment)
     elif instance.started(report.info, report.script_result, moment.now):
         world.touch(instance)
@@ -43,7 +43,7 @@ def vm_failed(world: World, report: VmFailed, moment: Moment) -> None:
     instance = current(world, report, moment)
     if instance is None:
         return
-    if instance.spec.terminate:
+    if instance.ending:
         world.order_stop(instance, moment)
     elif report.final or report.vm_left or not instance.starting:
         if instance.fail(

@@ -10,12 +10,14 @@ from scheduler.domain.instance import Instance
 from scheduler.domain.limits import Moment
 from scheduler.domain.world import World
 from scheduler.handlers.heartbeats import pace
+from scheduler.handlers.images import end_overdue
 
 
 def tick(world: World, moment: Moment) -> None:
     """Look at every clock once; called about once a second."""
     _silence(world, moment)
     _under_way(world, moment)
+    end_overdue(world, moment)
     _ended(world, moment)
 
 
