@@ -223,6 +223,11 @@ def test_an_instance_that_is_not_there_is_an_error(cloud):
     assert refusal_of(request) == ("instance not found", 404)
 
 
+def test_an_instance_whose_node_is_not_known_is_an_error(cloud, instance):
+    cloud.world.cluster.remove(cloud.world.cluster.nodes["n1"])
+    assert refusal_of(save(cloud, instance)) == ("the node of the instance is not known", 409)
+
+
 def test_only_a_started_instance_can_be_saved(cloud):
     [starting] = cloud.start(an_instance())
     stopped = running(cloud)
@@ -256,7 +261,9 @@ def test_what_the_driver_cannot_do_is_an_error_at_once(capabilities, suspend, me
 def test_a_save_without_suspend_needs_no_driver_that_suspends():
     cloud = Cloud()
     cloud.join(capabilities=("commit",))
-    assert not save(cloud, running(cloud), suspend=False).waiting
+    instance = running(cloud)
+    save(cloud, instance, suspend=False)
+    assert instance.status.state == InstanceState.PUSHING
 
 
 def test_the_public_time_of_change_moves_with_the_save(cloud, instance):

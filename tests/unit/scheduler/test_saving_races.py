@@ -55,7 +55,7 @@ def ended_with(request, message):
 def test_an_end_while_it_is_pushed_ends_the_request_and_the_vm(cloud, instance, request_):
     cloud.terminate(instance)
     assert ended_with(request_, "instance was terminated")
-    assert instance.status.state == InstanceState.TERMINATING
+    assert (instance.status.state, instance.status.saving) == (InstanceState.TERMINATING, "")
     assert [order.instance_id for order in cloud.sent(StopVm)] == [instance.id]
 
 
@@ -77,11 +77,12 @@ def test_an_end_after_the_image_was_saved_is_not_told_twice(cloud, instance, req
     assert len(cloud.sent(StopVm)) == 1
 
 
-def test_a_node_that_is_lost_and_returns_goes_on_saving(cloud, instance, request_):
+@pytest.mark.parametrize("phase", [VmPhase.RUNNING, VmPhase.SAVING, VmPhase.STOPPED])
+def test_a_node_that_is_lost_and_returns_goes_on_saving(cloud, instance, request_, phase):
     cloud.later(121)
     assert (instance.status.state, instance.status.lost) == (InstanceState.ERROR, True)
     assert request_.status.state is ImageState.PENDING
-    cloud.heartbeat("n1", saving(cloud, instance, request_))
+    cloud.heartbeat("n1", cloud.line(instance, phase, saving=request_.id))
     assert (instance.status.state, instance.status.lost) == (InstanceState.PUSHING, False)
     cloud.pushed(request_)
     assert request_.status.state is ImageState.DONE
@@ -226,7 +227,7 @@ def test_a_command_that_comes_again_or_late_saves_once(cloud, instance):
     assert cloud.save(document) == [request]
     assert orders(cloud) == [request.id]
     cloud.pushed(request, error="disk full")
-    ended = msgspec.structs.replace(document, status=request.status, status_revision=3)
+    ended = stored(request, 3)
     assert cloud.save(ended) == []
     assert orders(cloud) == [request.id]
 
@@ -275,7 +276,9 @@ def test_a_lost_vm_whose_save_is_given_up_is_lost_until_its_node_returns():
 
 def stored(request, revision=1):
     document = an_image_request(request.spec.instance_id, request.id)
-    return msgspec.structs.replace(document, status=request.status, status_revision=revision)
+    return msgspec.structs.replace(
+        document, status=request.status, status_revision=revision, pending=False
+    )
 
 
 def test_a_successor_orders_again_what_was_under_way_and_keeps_the_turns(cloud, instance, request_):

@@ -69,6 +69,8 @@ class EmbeddedSettings(Settings, frozen=True, kw_only=True):
     start_seconds: float = 3600.0
     instance_time_out: float = 60.0
     start_attempts: int = 5
+    save_seconds: float = 6 * 3600.0
+    keep_image_requests: float = 7 * 24 * 3600.0
     event_log_url: str = ""
     event_log_path: str = ""
 

@@ -28,9 +28,6 @@ QUEUES = (
 _CLEAN_SECONDS = 10.0
 """Longer than most starts, so that an instance's next write has mostly done it."""
 
-_FORGET_SECONDS = 60.0
-"""An index finds what there is to forget; nobody waits for it."""
-
 
 def build(
     settings: SchedulerSettings, bus: Bus, store: Store, clock: Clock | None = None
@@ -63,7 +60,7 @@ def build(
             Loop("groups", 2.0, steps.read_groups, clock),
             Loop("resend", 1.0, turns.resend, clock),
             Loop("outboxes", _CLEAN_SECONDS, turns.clean_outboxes, clock),
-            Loop("images", _FORGET_SECONDS, steps.forget_images, clock),
+            Loop("images", settings.sweep_seconds, steps.forget_images, clock),
             metrics_server(health, settings.metrics_host, settings.metrics_port),
         ],
         health,

@@ -30,7 +30,7 @@ class Images:
         self.changed[request.id] = request
         if request.finished and self.requests.pop(request.id, None) is not None:
             template_id = request.spec.target_template_id
-            del self.of_instance[request.spec.instance_id]
+            self.of_instance.pop(request.spec.instance_id, None)
             del self._lines[template_id][request.id]
             self._moved.add(template_id)
 

@@ -205,7 +205,7 @@ class Instance(InstanceRecord):
         """Its VM is to become an image."""
         state = self.move(Cause.SAVING)
         assert state is not None
-        self._set(now, state=state, saving=request_id, message="")
+        self._set(now, state=state, saving=request_id)
 
     def saved(self, now: datetime) -> bool:
         """It has become an image, which is its end."""
@@ -215,10 +215,10 @@ class Instance(InstanceRecord):
         self._set(now, state=state, saving="", saved=True)
         return True
 
-    def save_failed(self, info: VmInfo | None, now: datetime) -> None:
+    def save_failed(self, now: datetime) -> None:
         """It has not become an image and goes on; one that is lost waits for its node."""
         state = self.move(Cause.SAVE_FAILED) or self.status.state
-        self._set(now, state=state, saving="", vminfo=info or self.status.vminfo)
+        self._set(now, state=state, saving="")
 
     def gone(self, now: datetime, message: str = "") -> bool:
         """No VM of it is left."""

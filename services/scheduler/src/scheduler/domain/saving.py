@@ -22,9 +22,11 @@ def refusal(spec: ImageSpec, instance: Instance | None, node: Node | None) -> Im
         return failure("instance not found", HTTPStatus.NOT_FOUND)
     if instance.ending:
         return failure("instance was terminated", HTTPStatus.CONFLICT)
-    if instance.status.state is not InstanceState.STARTED or node is None:
+    if instance.status.state is not InstanceState.STARTED:
         message = f"instance is not Started but {instance.status.state}"
         return failure(message, HTTPStatus.CONFLICT)
+    if node is None:
+        return failure("the node of the instance is not known", HTTPStatus.CONFLICT)
     driver = node.status.facts.driver
     if COMMIT not in node.capabilities:
         message = f"saving images is not supported by the {driver} driver"

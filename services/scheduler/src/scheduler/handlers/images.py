@@ -4,15 +4,9 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from http import HTTPStatus
 
-from contracts.images import (
-    ImageFailure,
-    ImagePushed,
-    ImageRequestDocument,
-    ImageState,
-    SaveImage,
-)
+from contracts.images import ImageFailure, ImagePushed, ImageRequestDocument, SaveImage
 from contracts.templates import TemplateDocument
-from contracts.vms import ScriptResult, VmInfo, VmState
+from contracts.vms import ScriptResult, VmState
 from scheduler.domain.image_request import ImageRequest, failure
 from scheduler.domain.instance import Instance
 from scheduler.domain.limits import Moment
@@ -23,10 +17,9 @@ from scheduler.domain.world import World
 
 
 def save_image(world: World, message: SaveImage, moment: Moment) -> None:
-    """Somebody wants an image of an instance; a request that is known, or has ended, is stale."""
+    """Somebody wants an image of an instance; a request that was seen, or has ended, is stale."""
     document = world.found_images.get(message.request_id)
-    known = message.request_id in world.images.requests.keys() | world.images.changed.keys()
-    if document is not None and not known and document.status.state is ImageState.PENDING:
+    if document is not None and document.pending and document.id not in world.images.requests:
         _accept(world, ImageRequest(document), moment)
 
 
@@ -70,7 +63,7 @@ def repeat_push(
     """Its node does not save the VM: the order was lost, or the report of its end is."""
     request = world.images.requests.get(instance.status.saving)
     if request is None:
-        instance.save_failed(None, moment.now)
+        instance.save_failed(moment.now)
         world.touch(instance)
         return
     sent = request.ordered_at
@@ -89,10 +82,10 @@ def image_pushed(world: World, report: ImagePushed, moment: Moment) -> None:
         return
     instance = world.instances[request.spec.instance_id]
     instance.reported = max(instance.reported or report.at, report.at)
-    instance.seen(Cause.SAVING, report.info, moment.now)  # it may have been lost
-    if report.error:
+    instance.seen(Cause.SAVING, report.info, moment.now)  # its facts, also when it was lost
+    if report.error or report.script_failed:
         message = "Script execution failed" if report.script_failed else report.error
-        _give_up(world, request, failure(message), moment, report.info, report.script_result)
+        _give_up(world, request, failure(message), moment, report.script_result)
         return
     request.done(report.digest, report.script_result, moment.now)
     world.images.touch(request)
@@ -156,13 +149,12 @@ def _give_up(
     request: ImageRequest,
     reason: ImageFailure,
     moment: Moment,
-    info: VmInfo | None = None,
     script: ScriptResult | None = None,
 ) -> None:
     """The save has failed, its VM goes on."""
     _fail(world, request, reason, moment, script)
     instance = world.instances[request.spec.instance_id]
-    instance.save_failed(info, moment.now)
+    instance.save_failed(moment.now)
     world.touch(instance)
 
 

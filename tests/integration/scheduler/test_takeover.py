@@ -1,0 +1,52 @@
+"""What a scheduler finds when it takes over."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from chassis.bus.memory import MemoryBus
+from chassis.clock import SystemClock
+from chassis.store.mongo import MongoStore
+from contracts.documents import say
+from contracts.events import EventHappened, EventKind, EventType
+from contracts.nodes import NodeDocument, NodeFacts, NodeSpec, NodeStatus
+from tests.cloud import running
+from tests.waiting import until
+
+
+async def test_a_node_that_left_before_its_farewell_was_told_is_told_and_removed(
+    own_store: MongoStore, tmp_path: Path
+):
+    now = datetime.now(UTC)
+    farewell = EventHappened(
+        id="farewell",
+        kind=EventKind.NODE_UNREGISTERED,
+        event_type=EventType.SYSTEM,
+        sub_type="nodeAction",
+        subject="n1",
+        at=now,
+    )
+    facts = NodeFacts(name="n1", address="10.0.0.1", arch="amd64")
+    node = NodeDocument(
+        id="n1",
+        status_revision=3,
+        created=now,
+        spec=NodeSpec(),
+        status=NodeStatus(
+            observed_generation=1, facts=facts, left=True, joined=now, changed=now, last_seen=now
+        ),
+        outbox=(say(farewell),),
+    )
+    await own_store.insert("nodes", [node])
+    bus = MemoryBus(SystemClock())
+    await bus.start()
+    async with running(bus, own_store, tmp_path) as cloud:
+        await cloud.pusher()
+        await cloud.scheduler()
+
+        async def gone():
+            return await own_store.get("nodes", NodeDocument, "n1") is None
+
+        await until(gone)
+        [told] = await until(lambda: cloud.events("NodeUnregistered"))
+        assert told.id == "farewell"
+    await bus.stop()
