@@ -153,6 +153,12 @@ class Cloud:
     def gone(self, instance, **changes):
         self.say(VmGone(**self._about(instance) | changes))
 
+    def running(self, **wish):
+        """A started instance."""
+        [instance] = self.start(an_instance(**wish))
+        self.started(instance)
+        return instance
+
     def save(self, *documents):
         """Ask for images; the requests as the scheduler holds them."""
         self.world.found_images = {document.id: document for document in documents}
@@ -196,6 +202,13 @@ class Cloud:
             "instance_id": instance.id,
             "attempt": status.attempt,
         }
+
+
+def a_cloud_that_saves(**limits):
+    """One node whose driver can make images."""
+    cloud = Cloud(**limits)
+    cloud.join(capabilities=("commit", "suspend"), capacity=9, driver="qemu")
+    return cloud
 
 
 def some_info(**changes):

@@ -27,14 +27,7 @@ def refusal(spec: ImageSpec, instance: Instance | None, node: Node | None) -> Im
         return failure(message, HTTPStatus.CONFLICT)
     if node is None:
         return failure("the node of the instance is not known", HTTPStatus.CONFLICT)
-    driver = node.status.facts.driver
-    if COMMIT not in node.capabilities:
-        message = f"saving images is not supported by the {driver} driver"
-        return failure(message, HTTPStatus.NOT_IMPLEMENTED)
-    if spec.suspend and SUSPEND not in node.capabilities:
-        message = f"suspending is not supported by the {driver} driver"
-        return failure(message, HTTPStatus.NOT_IMPLEMENTED)
-    return None
+    return _unable(spec, node)
 
 
 def interruption(
@@ -69,6 +62,17 @@ def plan(spec: ImageSpec, template: TemplateDocument | None) -> ImagePlan | Imag
         template_name=template.name,
         revert_number=_reverted(spec, template) if spec.revert_before_push else None,
     )
+
+
+def _unable(spec: ImageSpec, node: Node) -> ImageFailure | None:
+    driver = node.status.facts.driver
+    if COMMIT not in node.capabilities:
+        message = f"saving images is not supported by the {driver} driver"
+        return failure(message, HTTPStatus.NOT_IMPLEMENTED)
+    if spec.suspend and SUSPEND not in node.capabilities:
+        message = f"suspending is not supported by the {driver} driver"
+        return failure(message, HTTPStatus.NOT_IMPLEMENTED)
+    return None
 
 
 def _reverted(spec: ImageSpec, template: TemplateDocument) -> int | None:

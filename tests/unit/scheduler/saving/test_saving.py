@@ -1,4 +1,4 @@
-"""Saving an instance as an image: what is refused, whose turn it is, how it ends."""
+"""Saving an instance as an image: what is ordered, what is refused, how it ends."""
 
 import msgspec
 import pytest
@@ -14,35 +14,10 @@ from tests.unit.scheduler.builders import (
     an_instance,
     some_info,
 )
-
-
-@pytest.fixture
-def cloud():
-    cloud = Cloud()
-    cloud.join(capabilities=("commit", "suspend"), capacity=9, driver="qemu")
-    return cloud
-
-
-@pytest.fixture
-def instance(cloud):
-    return running(cloud)
-
-
-def running(cloud, **wish):
-    [instance] = cloud.start(an_instance(**wish))
-    cloud.started(instance)
-    return instance
-
-
-def save(cloud, instance, **wish):
-    [request] = cloud.save(an_image_request(instance.id, **wish))
-    return request
-
-
-def refusal_of(request):
-    assert request.status.state is ImageState.ERROR
-    assert request.status.ordered is None
-    return request.status.failure.message, request.status.failure.code
+from tests.unit.scheduler.saving.requests import (
+    refusal_of,
+    save,
+)
 
 
 def test_a_save_is_ordered_from_the_node_of_the_vm(cloud, instance):
@@ -155,15 +130,6 @@ def test_the_version_to_revert_is_that_of_the_tag_or_the_latest(cloud, instance,
     assert [order.revert_number for order in cloud.sent(PushImage)] == [number]
 
 
-def test_a_repeated_order_reverts_no_other_version_than_the_first(cloud, instance):
-    cloud.templates["tpl"] = a_template(tags=("v1", "v2"))
-    save(cloud, instance, revert_before_push=True)
-    cloud.templates["tpl"] = a_template(tags=("v1",))
-    cloud.later(6)
-    cloud.heartbeat("n1", cloud.line(instance))
-    assert [order.revert_number for order in cloud.sent(PushImage)] == [1, 1]
-
-
 def test_a_new_template_lives_under_its_id(cloud, instance):
     save(cloud, instance, target_template_id="fresh", new_template_name="tools")
     [order] = cloud.sent(PushImage)
@@ -174,48 +140,6 @@ def test_an_unknown_template_is_an_error(cloud, instance):
     request = save(cloud, instance, target_template_id="nowhere")
     assert refusal_of(request) == ("template nowhere not found", 404)
     assert instance.status.state == InstanceState.STARTED
-
-
-def test_saves_of_one_template_run_one_after_the_other_in_order(cloud):
-    instances = [running(cloud) for _ in range(3)]
-    requests = [save(cloud, instance) for instance in instances]
-
-    def ordered():
-        return [order.request_id for order in cloud.sent(PushImage)]
-
-    assert ordered() == [requests[0].id]
-    assert instances[1].status.state == InstanceState.STARTED
-    cloud.pushed(requests[0])
-    assert ordered() == [r.id for r in requests[:2]]
-    cloud.pushed(requests[1], error="disk full")
-    assert ordered() == [r.id for r in requests]
-    assert instances[2].status.state == InstanceState.PUSHING
-
-
-def test_saves_of_different_templates_do_not_wait_for_each_other(cloud):
-    cloud.templates["other"] = a_template("other")
-    save(cloud, running(cloud))
-    save(cloud, running(cloud), target_template_id="other")
-    save(cloud, running(cloud), target_template_id="fresh", new_template_name="tools")
-    assert [order.template_id for order in cloud.sent(PushImage)] == ["tpl", "other", "fresh"]
-
-
-def test_a_refused_save_lets_the_next_one_pass(cloud):
-    under_way = save(cloud, running(cloud))
-    unlucky, next_one = save(cloud, running(cloud)), save(cloud, running(cloud))
-    cloud.terminate(cloud.world.instances[unlucky.spec.instance_id])
-    assert refusal_of(unlucky) == ("instance was terminated", 409)
-    cloud.pushed(under_way)
-    assert not next_one.waiting
-
-
-def test_an_instance_is_saved_once_at_a_time(cloud, instance):
-    first = save(cloud, instance)
-    second = save(cloud, instance, target_template_id="fresh", new_template_name="tools")
-    assert refusal_of(second) == ("instance is being saved already", 409)
-    cloud.pushed(first, error="disk full")
-    third = save(cloud, instance)
-    assert instance.status.saving == third.id
 
 
 def test_an_instance_that_is_not_there_is_an_error(cloud):
@@ -230,9 +154,9 @@ def test_an_instance_whose_node_is_not_known_is_an_error(cloud, instance):
 
 def test_only_a_started_instance_can_be_saved(cloud):
     [starting] = cloud.start(an_instance())
-    stopped = running(cloud)
+    stopped = cloud.running()
     cloud.heartbeat("n1", cloud.line(starting, VmPhase.PREPARING), cloud.line(stopped, "stopped"))
-    ended = running(cloud)
+    ended = cloud.running()
     cloud.terminate(ended)
     messages = [refusal_of(save(cloud, one))[0] for one in (starting, stopped, ended)]
     assert messages == [
@@ -253,7 +177,7 @@ def test_only_a_started_instance_can_be_saved(cloud):
 def test_what_the_driver_cannot_do_is_an_error_at_once(capabilities, suspend, message):
     cloud = Cloud()
     cloud.join(capabilities=capabilities, driver="tart")
-    instance = running(cloud)
+    instance = cloud.running()
     assert refusal_of(save(cloud, instance, suspend=suspend)) == (message, 501)
     assert instance.status.state == InstanceState.STARTED
 
@@ -261,7 +185,7 @@ def test_what_the_driver_cannot_do_is_an_error_at_once(capabilities, suspend, me
 def test_a_save_without_suspend_needs_no_driver_that_suspends():
     cloud = Cloud()
     cloud.join(capabilities=("commit",))
-    instance = running(cloud)
+    instance = cloud.running()
     save(cloud, instance, suspend=False)
     assert instance.status.state == InstanceState.PUSHING
 
