@@ -1,4 +1,4 @@
-"""A cloud in which instances are saved; the test plays the gateway's part of it and the agent's."""
+"""A cloud in which instances are saved; the agent is played by the test."""
 
 import uuid
 from collections.abc import AsyncIterator
@@ -9,8 +9,7 @@ from typing import Any
 
 from chassis.bus.port import Bus
 from chassis.store.port import Store
-from contracts.documents import say
-from contracts.images import ImageRequestDocument, ImageSpec, ImageState, ImageStatus, SaveImage
+from contracts.images import ImageRequestDocument, ImageSpec, ImageState, ImageStatus
 from tests.cloud import TEMPLATE_ID, Cloud, running
 from tests.played_agent import PlayedAgent
 from tests.waiting import until
@@ -35,22 +34,31 @@ class SavingCloud:
         await self.cloud.reaches([vm], "Started")
         return vm
 
-    async def save(self, vm: str, *, silent: bool = False, **wish: Any) -> str:
-        """Ask for an image as the gateway does; ``silent``: its message is lost."""
+    async def save(self, vm: str, **wish: Any) -> str:
+        """POST /image; the id of the request."""
+        body = {"id": vm, "tag": "v9", "target_vm_id": TEMPLATE_ID, "suspend": False}
+        answer = await self.cloud.call("POST", "image", body | wish)
+        assert answer["status"] == "OK", answer
+        return str(answer["body"]["request_id"])
+
+    async def save_unheard(self, vm: str) -> str:
+        """A request that is stored, and whose message is lost."""
         now = datetime.now(UTC)
-        spec = {"tag": "v9", "target_template_id": TEMPLATE_ID, "suspend": False}
         document = ImageRequestDocument(
             id=uuid.uuid4().hex,
             created=now,
             pending=True,
-            spec=ImageSpec(instance_id=vm, **spec | wish),
+            spec=ImageSpec(instance_id=vm, tag="v9", target_template_id=TEMPLATE_ID, suspend=False),
             status=ImageStatus(changed=now),
         )
         await self.cloud.store.insert("image_requests", [document])
-        wake_up = SaveImage(request_id=document.id, instance_id=vm, tag=document.spec.tag)
-        if not silent:
-            await self.cloud.bus.publish([say(wake_up)])
         return document.id
+
+    async def show(self, identity: str) -> dict[str, Any]:
+        """GET /image?id=."""
+        answer = await self.cloud.call("GET", f"image?id={identity}")
+        found: dict[str, Any] = answer["body"]
+        return found
 
     async def request(self, identity: str) -> ImageRequestDocument:
         """The request as stored."""

@@ -38,6 +38,9 @@ async def test_a_saved_instance_is_a_new_version_and_gone(saving):
     document = await saving.ended(request)
     assert document.status.state is ImageState.DONE
     assert (document.status.digest, document.status.script_result) == ("sha256:new", ran)
+    shown = await saving.show(request)
+    assert (shown["status"], shown["error"]) == ("done", None)
+    assert shown["script_result"]["stdout"] == "hi"
     assert (document.pending, document.status.observed_generation) == (False, 1)
     await saving.cloud.reaches([vm], "")
     assert {stop.instance_id for stop in saving.agent.stops} == {vm}
@@ -45,7 +48,7 @@ async def test_a_saved_instance_is_a_new_version_and_gone(saving):
 
 async def test_the_event_log_tells_of_a_save(saving):
     vm = await saving.started()
-    request = await saving.save(vm, actor="ci", request_id="call-7")
+    request = await saving.save(vm)
     await saving.begun(request)
     await saving.agent.end_save(request, digest="sha256:new")
 
@@ -54,7 +57,9 @@ async def test_the_event_log_tells_of_a_save(saving):
         return log if len(log) == 2 else []
 
     asked, saved = await until(told)
-    assert (asked.kind, asked.actor, asked.request_id) == ("SaveImage", "ci", "call-7")
+    spec = (await saving.request(request)).spec
+    assert (asked.kind, asked.actor) == ("SaveImage", spec.actor or "anonymous")
+    assert asked.request_id == spec.request_id != ""
     assert (asked.event_type, asked.subject) == ("apiAction", request)
     assert saved.kind == "ImageSaved"
     assert saved.fields == {
@@ -71,8 +76,10 @@ async def test_after_a_failed_save_the_instance_runs_on(saving):
     request = await saving.save(vm)
     await saving.begun(request)
     await saving.agent.end_save(request, error="exit code 3", script_failed=True)
-    document = await saving.ended(request)
-    assert document.status.failure.message == "Script execution failed"
+    await saving.ended(request)
+    shown = await saving.show(request)
+    assert shown["status"] == "error"
+    assert shown["error"] == {"Message": "Script execution failed", "Code": 0}
     await saving.cloud.reaches([vm], "Started")
     assert not saving.agent.stops
 

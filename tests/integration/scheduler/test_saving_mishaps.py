@@ -37,8 +37,8 @@ async def saving(bare: SavingCloud) -> SavingCloud:
 
 async def test_a_save_whose_message_was_lost_is_found(saving):
     vm = await saving.started()
-    request = await saving.save(vm, silent=True)
-    refused = await saving.save("nobody", silent=True)
+    request = await saving.save_unheard(vm)
+    refused = await saving.save_unheard("nobody")
     await saving.begun(request)
     assert (await saving.ended(refused)).status.failure.message == "instance not found"
 
@@ -83,7 +83,7 @@ async def test_a_command_that_is_replayed_after_the_end_changes_nothing(saving):
     await saving.cloud.reaches([vm], "Started")
     replay = SaveImage(request_id=request, instance_id=vm, tag="v9")
     await saving.cloud.bus.publish([say(replay)])
-    later = await saving.save("nobody")
+    later = await saving.save_unheard("nobody")
     await saving.ended(later)
     after = await saving.request(request)
     assert (after.status, after.status_revision) == (before.status, before.status_revision)
@@ -97,7 +97,7 @@ async def test_a_request_that_the_gateway_has_ended_is_left_alone(saving):
     await saving.cloud.store.insert("image_requests", [document])
     wake_up = SaveImage(request_id="broken", instance_id="i", tag="v9")
     await saving.cloud.bus.publish([say(wake_up)])
-    later = await saving.save("nobody")
+    later = await saving.save_unheard("nobody")
     await saving.ended(later)
     assert await saving.request("broken") == document
 
