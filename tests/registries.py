@@ -4,9 +4,10 @@ import asyncio
 import os
 import struct
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import uvloop
@@ -81,6 +82,11 @@ def qcow2(
     return head.ljust(512, b"\0") + backing + os.urandom(size)
 
 
+def qcow2_over(below: bytes, size: int = 65_536) -> bytes:
+    """What passes for a qcow2 layer that stands on ``below``."""
+    return qcow2(size, backing=digest_of(below).partition(":")[2].encode() + b".qcow2")
+
+
 async def push(
     client: RegistryClient,
     repository: str,
@@ -90,13 +96,26 @@ async def push(
 ) -> str:
     """Push a template of these disk layers; the manifest's digest."""
     encoded = msgspec.json.encode(config or TemplateConfig(name="demo"))
-    for content in (encoded, *layers):
+    parts = [(DISK_TYPE, layer) for layer in layers]
+    return await push_parts(client, repository, tag, parts, (CONFIG_TYPE, encoded))
+
+
+async def push_parts(
+    client: RegistryClient,
+    repository: str,
+    tag: str,
+    layers: Sequence[tuple[str, bytes]],
+    config: tuple[str, bytes],
+    **fields: Any,
+) -> str:
+    """Push layers and config, each with its media type, as one manifest; its digest."""
+    for _, content in (config, *layers):
         await client.push_blob(repository, digest_of(content), content)
+    defaults = {"artifact_type": TEMPLATE_TYPE, "annotations": {TAG_ANNOTATION: tag}}
     manifest = Manifest(
-        artifact_type=TEMPLATE_TYPE,
-        config=describe(CONFIG_TYPE, encoded),
-        layers=tuple(describe(DISK_TYPE, layer) for layer in layers),
-        annotations={TAG_ANNOTATION: tag},
+        config=describe(*config),
+        layers=tuple(describe(*layer) for layer in layers),
+        **(defaults | fields),
     )
     return await client.push_manifest(repository, reference_of(tag), msgspec.json.encode(manifest))
 

@@ -16,11 +16,9 @@ from chassis.servers.process import free_port
 from contracts.artifacts import TemplateConfig
 from contracts.templates import TemplateChanged
 from corral.registry import RegistryClient
-from tests.registries import push, qcow2
+from tests.registries import push, qcow2, qcow2_over
 from tests.servers import fresh_store
 from tests.waiting import until
-
-PARENT = b"a" * 64 + b".qcow2"
 
 
 async def corral(*arguments, expect=0):
@@ -40,7 +38,7 @@ async def corral(*arguments, expect=0):
 def disks(tmp_path):
     base, top = tmp_path / "base.qcow2", tmp_path / "top.qcow2"
     base.write_bytes(qcow2())
-    top.write_bytes(qcow2(backing=PARENT))
+    top.write_bytes(qcow2_over(base.read_bytes()))
     return base, top
 
 

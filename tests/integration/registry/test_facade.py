@@ -5,11 +5,10 @@ import pytest
 
 from contracts.artifacts import TemplateConfig, digest_of
 from contracts.vms import PortRule
-from tests.registries import push, qcow2
+from tests.registries import push, qcow2, qcow2_over
 from tests.waiting import until
 
 TEMPLATE = "c983c3bf-a0c0-43dc-54dc-2fd9f7d62fce"
-PARENT = b"a" * 64 + b".qcow2"
 CONFIG = TemplateConfig(
     name="base",
     cpu=2,
@@ -26,10 +25,11 @@ async def call(http, method, path, **more):
 
 
 async def three_tags(client, repository=TEMPLATE):
-    base, second = qcow2(10_000), qcow2(2_000, backing=PARENT)
+    base = qcow2(10_000)
+    second = qcow2_over(base, 2_000)
     await push(client, repository, "v1", [base], CONFIG)
     await push(client, repository, "v2", [base, second], CONFIG)
-    await push(client, repository, "v3", [base, second, qcow2(3_000, backing=PARENT)], CONFIG)
+    await push(client, repository, "v3", [base, second, qcow2_over(second, 3_000)], CONFIG)
     return base, second
 
 

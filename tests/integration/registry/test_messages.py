@@ -19,7 +19,7 @@ from contracts.templates import (
 )
 from corral.registry import RegistryClient
 from registry.store import OUTBOX
-from tests.registries import push, qcow2, running_registry
+from tests.registries import push, qcow2, qcow2_over, running_registry
 from tests.waiting import until
 
 TEMPLATE = "c983c3bf-a0c0-43dc-54dc-2fd9f7d62fce"
@@ -110,7 +110,7 @@ async def test_a_revert_command_removes_versions_and_may_be_repeated(registry, c
     ear = await listen(registry.bus, "template.#", "event.#")
     layer = qcow2()
     for tag in ("v1", "v2", "v3"):
-        await push(client, TEMPLATE, tag, [layer, qcow2(backing=b"x.qcow2")])
+        await push(client, TEMPLATE, tag, [layer, qcow2_over(layer)])
     command = RevertTemplate(template_id=TEMPLATE, from_number=1)
     await registry.bus.publish([say(command), say(command)])
     await until(lambda: len(ear.of(TemplateChanged)) == 4)
@@ -156,7 +156,7 @@ async def test_concurrent_pushes_to_one_template_lose_no_version(http, client):
     layer = qcow2()
     names = [f"v{number}" for number in range(6)]
     await asyncio.gather(
-        *(push(client, TEMPLATE, name, [layer, qcow2(backing=b"x")]) for name in names)
+        *(push(client, TEMPLATE, name, [layer, qcow2_over(layer)]) for name in names)
     )
     async with http.get("/registry/v2/vm", params={"id": TEMPLATE}) as response:
         versions = (await response.json())["body"]["versions"]

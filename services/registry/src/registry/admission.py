@@ -1,11 +1,12 @@
 """What is checked of a manifest before it is accepted: everything it refers to is really here."""
 
+import asyncio
 from collections.abc import Iterable
 
 from chassis.errors import CorralError
 from contracts.artifacts import Descriptor, Manifest, TemplateConfig
 from registry.blobs import Blobs
-from registry.domain import artifact, qcow2
+from registry.domain import qcow2, tart, template_manifest
 from registry.domain.artifact import BadManifest, Frame
 from registry.store import RegistryStore
 
@@ -17,31 +18,57 @@ class BlobsMissing(CorralError):
 async def admit(store: RegistryStore, blobs: Blobs, repository: str, frame: Frame) -> None:
     """Raise BlobsMissing or BadManifest unless all content is there, with the sizes said."""
     sizes = await _sizes(store, repository, frame.blobs)
-    for blob in frame.blobs:
-        if blob.digest not in sizes or await blobs.size(blob.digest) is None:
-            raise BlobsMissing(blob.digest)
-        if sizes[blob.digest] != blob.size:
-            raise BadManifest(f"{blob.digest} has {sizes[blob.digest]} bytes, not {blob.size}")
-    for child in frame.manifests:
-        if await store.manifest(repository, child.digest) is None:
-            raise BlobsMissing(child.digest)
+    kept = await asyncio.gather(*(blobs.size(digest) for digest in sizes))
+    here = {
+        digest: sizes[digest] for digest, size in zip(sizes, kept, strict=True) if size is not None
+    }
+    _check(frame.blobs, here)
+    if frame.manifests:
+        _check(frame.manifests, await store.manifest_sizes(repository, _digests(frame.manifests)))
 
 
-async def admit_template(blobs: Blobs, content: bytes) -> tuple[Manifest, TemplateConfig]:
+async def admit_template(
+    blobs: Blobs, repository: str, content: bytes
+) -> tuple[Manifest, TemplateConfig]:
     """The manifest and config of a template, whose blobs are here; BadManifest."""
-    manifest = artifact.read_template(content)
-    config = artifact.read_config(await blobs.read(manifest.config.digest, artifact.MAX_CONFIG))
-    for position, disk in enumerate(manifest.disks):
-        head = await blobs.read(disk.digest, qcow2.HEADER_BYTES)
-        try:
-            qcow2.check(head, base=position == 0)
-        except qcow2.BadLayer as error:
-            raise BadManifest(f"the layer {disk.digest} {error}") from None
+    manifest, config = await describe_template(blobs, repository, content)
+    if manifest.config.media_type != tart.CONFIG_TYPE:
+        below = ""
+        for disk in manifest.disks:
+            head = await blobs.read(disk.digest, qcow2.HEADER_BYTES)
+            try:
+                qcow2.check(head, below=below)
+            except qcow2.BadLayer as error:
+                raise BadManifest(f"layers: {disk.digest} {error}") from None
+            below = qcow2.name_of(disk.digest)
     return manifest, config
+
+
+async def describe_template(
+    blobs: Blobs, repository: str, content: bytes
+) -> tuple[Manifest, TemplateConfig]:
+    """What the manifest of a template says, and its config; BadManifest when it is none."""
+    manifest = template_manifest.read_manifest(content)
+    raw = await blobs.read(manifest.config.digest, template_manifest.MAX_CONFIG)
+    return manifest, template_manifest.read_config(manifest, raw, repository)
+
+
+def _check(wanted: Iterable[Descriptor], sizes: dict[str, int]) -> None:
+    for item in wanted:
+        if item.digest not in sizes:
+            raise BlobsMissing(item.digest)
+        if sizes[item.digest] != item.size:
+            raise BadManifest(
+                f"size: {item.digest} has {sizes[item.digest]} bytes, not {item.size}"
+            )
 
 
 async def _sizes(
     store: RegistryStore, repository: str, blobs: Iterable[Descriptor]
 ) -> dict[str, int]:
-    links = await store.links(repository, {blob.digest for blob in blobs})
+    links = await store.links(repository, _digests(blobs))
     return {link.digest: link.size for link in links}
+
+
+def _digests(items: Iterable[Descriptor]) -> set[str]:
+    return {item.digest for item in items}

@@ -17,7 +17,7 @@ from registry.admission import admit, admit_template
 from registry.blobs import Blobs
 from registry.domain import artifact
 from registry.domain import template as domain
-from registry.domain.artifact import BadManifest, Frame
+from registry.domain.artifact import Frame, WrongDigest
 from registry.store import (
     ManifestDocument,
     RegistryStore,
@@ -49,12 +49,12 @@ class Catalog:
     async def push(
         self, repository: str, reference: str, content: bytes, content_type: str, actor: Actor
     ) -> ManifestDocument:
-        """Accept a manifest under a tag or its digest; BadManifest, BlobsMissing."""
+        """Accept a manifest under a tag or its digest; BadManifest, WrongDigest, BlobsMissing."""
         frame = artifact.read(content, content_type)
         digest = digest_of(content)
         by_digest = DIGEST_PATTERN.fullmatch(reference) is not None
         if by_digest and reference != digest:
-            raise BadManifest(f"the content is {digest}, not {reference}")
+            raise WrongDigest(f"the content is {digest}, not {reference}")
         await admit(self._store, self._blobs, repository, frame)
         document = self._document(repository, digest, content, frame)
         push = await self._template_push(document, frame, "" if by_digest else reference)
@@ -125,6 +125,8 @@ class Catalog:
             blobs=tuple(blob.digest for blob in frame.blobs),
             children=tuple(child.digest for child in frame.manifests),
             subject=frame.subject.digest if frame.subject else "",
+            annotations=frame.annotations,
+            size=len(content),
             pushed=self._clock.now(),
         )
 
@@ -144,7 +146,7 @@ class Catalog:
         """What the push means to a template; checked even where no tag makes it a version."""
         if not frame.is_template:
             return None
-        manifest, config = await admit_template(self._blobs, document.content)
+        manifest, config = await admit_template(self._blobs, document.repository, document.content)
         if not reference:
             return None
         return domain.Push(

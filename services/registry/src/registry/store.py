@@ -20,7 +20,7 @@ NODES = "nodes"
 INDEXES = (
     Index(collection=TEMPLATES, keys=(("repository", 1),)),
     Index(collection=MANIFESTS, keys=(("repository", 1), ("blobs", 1))),
-    Index(collection=MANIFESTS, keys=(("repository", 1), ("subject", 1))),
+    Index(collection=MANIFESTS, keys=(("repository", 1), ("subject", 1), ("digest", 1))),
     Index(collection=TAGS, keys=(("repository", 1), ("reference", 1)), unique=True),
     Index(collection=TAGS, keys=(("repository", 1), ("digest", 1))),
     Index(collection=LINKS, keys=(("digest", 1),)),
@@ -31,7 +31,7 @@ INDEXES = (
 class ManifestDocument(msgspec.Struct, frozen=True, kw_only=True):
     """A manifest in a repository, its bytes as pushed. ``blobs``: digests it refers to.
 
-    ``children`` are the manifests of an index.
+    ``children`` are the manifests of an index. ``size`` of ``content`` in bytes.
     """
 
     id: str = msgspec.field(name="_id")
@@ -43,7 +43,22 @@ class ManifestDocument(msgspec.Struct, frozen=True, kw_only=True):
     blobs: tuple[str, ...] = ()
     children: tuple[str, ...] = ()
     subject: str = ""
+    annotations: dict[str, str] = {}
+    size: int = 0
     pushed: datetime
+
+
+class Described(msgspec.Struct, frozen=True, kw_only=True):
+    """A manifest as lists show it: without its content."""
+
+    digest: str
+    media_type: str
+    artifact_type: str
+    annotations: dict[str, str] = {}
+    size: int
+
+
+_DESCRIBED = tuple(field.name for field in msgspec.structs.fields(Described))
 
 
 class TagDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,10 +125,25 @@ class RegistryStore:
         """Whether anything was ever pushed there and is still there."""
         return await self._store.count(MANIFESTS, {"repository": repository}) > 0
 
-    async def referring(self, repository: str, subject: str) -> list[ManifestDocument]:
-        """Manifests whose subject is this digest."""
-        where = {"repository": repository, "subject": subject}
-        return await self._store.find(MANIFESTS, ManifestDocument, where, sort=(("_id", 1),))
+    async def manifest_sizes(self, repository: str, digests: Iterable[str]) -> dict[str, int]:
+        """Bytes of those of these manifests that the repository has."""
+        keys = [key(repository, digest) for digest in digests]
+        where = {"_id": {"$in": keys}}
+        found = await self._store.find(MANIFESTS, Described, where, fields=_DESCRIBED)
+        return {manifest.digest: manifest.size for manifest in found}
+
+    async def referring(
+        self, repository: str, subject: str, *, kind: str = "", after: str = "", limit: int = 0
+    ) -> list[Described]:
+        """Manifests whose subject is this digest, by digest; of one artifact type if given."""
+        where: dict[str, object] = {"repository": repository, "subject": subject}
+        if kind:
+            where["artifact_type"] = kind
+        if after:
+            where["digest"] = {"$gt": after}
+        return await self._store.find(
+            MANIFESTS, Described, where, sort=(("digest", 1),), limit=limit, fields=_DESCRIBED
+        )
 
     async def is_used(self, repository: str, digest: str) -> bool:
         """Whether a manifest of the repository refers to this blob."""

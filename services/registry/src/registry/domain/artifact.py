@@ -1,40 +1,51 @@
-"""Which manifests are accepted, and what they refer to."""
+"""Which manifests are accepted, and what they refer to.
+
+Source: OCI Image Specification 1.1 (manifest, index, descriptor). A manifest of another media type
+is read as far as it has the same fields; what it refers to elsewhere is not kept for it.
+"""
+
+import re
 
 import msgspec
 
 from contracts.artifacts import (
     CONFIG_TYPE,
-    DIGEST_PATTERN,
-    DISK_TYPE,
     INDEX_TYPE,
     MANIFEST_TYPE,
     TEMPLATE_TYPE,
     Descriptor,
-    Manifest,
-    TemplateConfig,
 )
-from registry.domain.template import ARCHITECTURES
+from registry.domain import tart
+from registry.domain.digest import is_digest, is_supported
 
 MAX_MANIFEST = 4 << 20
 """Bytes of a manifest, at most (what OCI Distribution 1.1 asks a registry to take)."""
-
-MAX_CONFIG = 1 << 20
-"""Bytes of a template's config blob, at most."""
 
 _DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 _DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
 _IMAGES = (MANIFEST_TYPE, _DOCKER_MANIFEST)
 _INDEXES = (INDEX_TYPE, _DOCKER_LIST)
+_SCHEMA = 2
+_JSON = re.compile(r"application/(?:json|[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,120}\+json)")
+_ELSEWHERE = (
+    "application/vnd.oci.image.layer.nondistributable.",
+    "application/vnd.docker.image.rootfs.foreign.",
+)
+"""Layers that are fetched from where they come from, and need not be here."""
 
 
 class BadManifest(ValueError):
     """The manifest is not acceptable; the text says why."""
 
 
+class WrongDigest(BadManifest):
+    """The manifest does not have the digest it was pushed under."""
+
+
 class Frame(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What the registry reads of any manifest or index."""
 
-    schema_version: int
+    schema_version: int = _SCHEMA
     media_type: str = ""
     artifact_type: str = ""
     config: Descriptor | None = None
@@ -50,59 +61,41 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     @property
     def blobs(self) -> tuple[Descriptor, ...]:
-        """The blobs it refers to."""
-        return ((self.config,) if self.config else ()) + self.layers
+        """The blobs it refers to and that must be here."""
+        layers = (blob for blob in self.layers if not blob.media_type.startswith(_ELSEWHERE))
+        return (*((self.config,) if self.config else ()), *layers)
 
     @property
     def is_template(self) -> bool:
         """Whether it is one tag of a template; clients older than OCI 1.1 drop the type."""
-        return self.kind in (TEMPLATE_TYPE, CONFIG_TYPE)
+        return self.kind in (TEMPLATE_TYPE, CONFIG_TYPE) or tart.is_image(self.config, self.layers)
 
 
 def read(content: bytes, content_type: str) -> Frame:
-    """Parse a manifest; BadManifest when it is malformed or of an unknown kind."""
+    """Parse a manifest; BadManifest when it is malformed or of a kind that is not kept."""
     try:
         frame = msgspec.json.decode(content, type=Frame)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise BadManifest(f"manifest invalid: {error}") from None
     kind = frame.media_type or content_type
     if content_type and kind != content_type:
-        raise BadManifest(f"the manifest says {kind}, the request {content_type}")
-    if kind not in _IMAGES + _INDEXES:
-        raise BadManifest(f"the media type {kind or 'of nothing'} is not supported")
+        raise BadManifest(f"mediaType: the manifest says {kind}, the request {content_type}")
+    if not _JSON.fullmatch(kind):
+        raise BadManifest(f"mediaType: {kind or 'nothing'} is not the type of a manifest")
+    if frame.schema_version != _SCHEMA:
+        raise BadManifest(f"schemaVersion: {frame.schema_version} is not supported")
     if kind in _IMAGES and frame.config is None:
-        raise BadManifest("an image manifest needs a config")
-    subject = (frame.subject,) if frame.subject else ()
-    for descriptor in (*frame.blobs, *frame.manifests, *subject):
-        if not DIGEST_PATTERN.fullmatch(descriptor.digest):
-            raise BadManifest(f"the digest {descriptor.digest} is not supported")
+        raise BadManifest("config: an image manifest needs one")
+    if kind in _INDEXES and frame.blobs:
+        raise BadManifest("config and layers: an index has none")
+    _check_digests(frame)
     return msgspec.structs.replace(frame, media_type=kind)
 
 
-def read_template(content: bytes) -> Manifest:
-    """The manifest of a template; BadManifest when it is none."""
-    try:
-        manifest = msgspec.json.decode(content, type=Manifest)
-    except msgspec.MsgspecError as error:
-        raise BadManifest(f"template manifest invalid: {error}") from None
-    if manifest.config.media_type != CONFIG_TYPE:
-        raise BadManifest(f"a template's config must be of the type {CONFIG_TYPE}")
-    if manifest.config.size > MAX_CONFIG:
-        raise BadManifest("the config blob is too large")
-    digests = [disk.digest for disk in manifest.disks]
-    if len(set(digests)) < len(digests):
-        raise BadManifest(f"a {DISK_TYPE} stands in the chain twice")
-    return manifest
-
-
-def read_config(content: bytes) -> TemplateConfig:
-    """The config blob of a template; BadManifest names what is wrong in it."""
-    try:
-        config = msgspec.json.decode(content, type=TemplateConfig)
-    except msgspec.MsgspecError as error:
-        raise BadManifest(f"template config invalid: {error}") from None
-    if config.arch not in ARCHITECTURES:
-        raise BadManifest(f"template config invalid: arch must be {' or '.join(ARCHITECTURES)}")
-    if not config.name or config.cpu < 1 or config.ram_mb < 1:
-        raise BadManifest("template config invalid: name, cpu and ram_mb must be set")
-    return config
+def _check_digests(frame: Frame) -> None:
+    """A subject need not be here, so it may be named by any algorithm."""
+    for descriptor in (*frame.blobs, *frame.manifests):
+        if not is_supported(descriptor.digest):
+            raise BadManifest(f"the digest {descriptor.digest} is not supported, sha256 is")
+    if frame.subject is not None and not is_digest(frame.subject.digest):
+        raise BadManifest(f"subject: {frame.subject.digest} is no digest")

@@ -1,8 +1,8 @@
 """What a qcow2 header may say before a layer is accepted.
 
 Source: QEMU's qcow2 interoperability document (header fields, big-endian).
-A layer may name its parent, by a bare file name only: a path or an address would make every
-host that boots the template read a file of the pusher's choice.
+A layer names the layer below it as ``<sha256>.qcow2``, which is what nodes keep it as. A path or
+an address would make every host that boots the template read a file of the pusher's choice.
 """
 
 import re
@@ -17,16 +17,22 @@ _FEATURES_AT = 72
 _VERSION_1_1 = 3
 _EXTERNAL_DATA_FILE = 1 << 2
 _BARE_NAME = re.compile(rb"[A-Za-z0-9_][A-Za-z0-9._-]*")
+_ALGORITHM = "sha256:"
 
 
 class BadLayer(ValueError):
     """The layer is not acceptable; the text says why."""
 
 
-def check(head: bytes, *, base: bool) -> None:
+def name_of(digest: str) -> str:
+    """The name by which a layer must name the layer below it."""
+    return digest.removeprefix(_ALGORITHM) + ".qcow2"
+
+
+def check(head: bytes, *, below: str) -> None:
     """Raise BadLayer unless ``head``, a layer's first bytes, is acceptable.
 
-    ``base``: the layer is the lowest of its chain, so it must not name a parent.
+    ``below``: the name of the layer it stands on, empty for the lowest, which must name none.
     """
     if len(head) < _FIXED.size or not head.startswith(b"QFI\xfb"):
         raise BadLayer("is not a qcow2 image")
@@ -39,12 +45,13 @@ def check(head: bytes, *, base: bool) -> None:
         (features,) = _FEATURES.unpack_from(head, _FEATURES_AT)
         if features & _EXTERNAL_DATA_FILE:
             raise BadLayer("keeps its data in an external file")
-    if offset:
-        _check_parent(head[offset : offset + size], size, base=base)
+    _check_below(head[offset : offset + size] if offset else b"", size if offset else 0, below)
 
 
-def _check_parent(name: bytes, size: int, *, base: bool) -> None:
-    if base:
+def _check_below(name: bytes, size: int, below: str) -> None:
+    if name and not below:
         raise BadLayer("is the base layer but names a backing file")
-    if len(name) < size or not _BARE_NAME.fullmatch(name):
+    if len(name) < size or (name and not _BARE_NAME.fullmatch(name)):
         raise BadLayer("names a backing file that is not a bare file name")
+    if name.decode() != below:
+        raise BadLayer(f"must name the layer below it, {below}, as its backing file")

@@ -9,6 +9,8 @@ from contracts.artifacts import Manifest, TemplateConfig, template_id_of
 from contracts.templates import TemplateDocument, Version
 
 ARCHITECTURES = ("amd64", "arm64")
+NVRAM = "nvram"
+"""What the API calls the file of a version's firmware variables."""
 
 
 class NoSuchVersion(LookupError):
@@ -115,6 +117,7 @@ def _version(push: Push, number: int) -> Version:
         digest=push.digest,
         images=tuple(disk.digest for disk in reversed(manifest.disks)),
         state_files=tuple(state.digest for state in manifest.states),
+        nvram=NVRAM if manifest.nvram else "",
         blobs=blobs,
         description=push.config.description,
         size=sum(blobs.values()),

@@ -4,16 +4,14 @@ from collections.abc import Mapping
 from importlib.metadata import version as version_of
 from typing import Any
 
-import msgspec
 from aiohttp import web
 
 from chassis.errors import NotFound, Refused
 from chassis.web import ACTOR_HEADER, REQUEST_ID
-from contracts.artifacts import Manifest
 from contracts.templates import TemplateDocument, Version
+from registry.admission import describe_template
 from registry.blobs import Blobs
 from registry.catalog import Catalog
-from registry.domain import artifact
 from registry.domain.template import ARCHITECTURES, find
 from registry.facade import shapes
 from registry.facade.envelope import BadRequest, flag, ok, ok_v1, parameters, text, whole
@@ -68,9 +66,8 @@ class TemplateRoutes:
         template = await self._templates.get(_id(given))
         version = _version(template, given)
         document = await self._catalog.find(template.repository, version.digest)
-        manifest = msgspec.json.decode(document.content, type=Manifest)
-        config = artifact.read_config(
-            await self._blobs.read(manifest.config.digest, artifact.MAX_CONFIG)
+        manifest, config = await describe_template(
+            self._blobs, template.repository, document.content
         )
         return ok(shapes.configuration(template, version, manifest, config))
 

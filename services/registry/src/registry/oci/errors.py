@@ -10,7 +10,7 @@ from chassis.errors import Conflict, Unavailable
 from registry.admission import BlobsMissing
 from registry.blobs import NoSpace
 from registry.catalog import ManifestUnknown
-from registry.domain.artifact import BadManifest
+from registry.domain import artifact
 from registry.uploads import OutOfOrder, Superseded, UnknownUpload, WrongDigest
 
 VERSION_HEADER = "Docker-Distribution-Api-Version"
@@ -23,7 +23,8 @@ _MEANINGS: tuple[tuple[type[Exception], int, str], ...] = (
     (Superseded, 409, "BLOB_UPLOAD_INVALID"),
     (WrongDigest, 400, "DIGEST_INVALID"),
     (BlobsMissing, 404, "MANIFEST_BLOB_UNKNOWN"),
-    (BadManifest, 400, "MANIFEST_INVALID"),
+    (artifact.WrongDigest, 400, "DIGEST_INVALID"),
+    (artifact.BadManifest, 400, "MANIFEST_INVALID"),
     (Conflict, 409, "DENIED"),
     (NoSpace, 507, "UNAVAILABLE"),
     (Unavailable, 503, "UNAVAILABLE"),

@@ -1,5 +1,8 @@
 """Manifests and tags over HTTP."""
 
+import re
+from collections.abc import Mapping
+
 import msgspec
 from aiohttp import web
 
@@ -10,8 +13,18 @@ from registry.domain.artifact import MAX_MANIFEST
 from registry.oci.errors import OciError
 from registry.oci.names import digest_of_path, reference_of_path, repository_of
 from registry.pulls import Pulls
-from registry.store import ManifestDocument, RegistryStore
+from registry.store import Described, RegistryStore
 from registry.templates import Actor
+
+_COUNT = re.compile(r"[0-9]{1,18}")
+_TAGS = 10_000
+"""Tags of a page, at most."""
+
+_REFERRERS = 1000
+"""Referrers of a page, at most."""
+
+_INDEX_ROOM = MAX_MANIFEST - 4096
+"""Bytes of the descriptors in an index that clients take."""
 
 
 class ManifestRoutes:
@@ -76,28 +89,29 @@ class ManifestRoutes:
             raise OciError(400, "UNSUPPORTED", "last is not a tag")
         count = _count(request)
         found = [] if count == 0 else await self._page(repository, last, count)
-        if not found and not last and not await self._store.has_manifests(repository):
+        if not found and not await self._store.has_manifests(repository):
             raise OciError(404, "NAME_UNKNOWN", "the repository is not known to the registry")
         headers = {}
         if count is not None and len(found) > count:
             found = found[:count]
-            following = f"/v2/{repository}/tags/list?n={count}&last={found[-1]}"
-            headers["Link"] = f'<{following}>; rel="next"'
+            headers["Link"] = _next(request, {"n": str(count), "last": found[-1]})
         return web.json_response({"name": repository, "tags": found}, headers=headers)
 
     async def referrers(self, request: web.Request) -> web.Response:
-        """An index of the manifests whose subject is the digest."""
+        """An index of the manifests whose subject is the digest, as many as fit into one."""
         repository, digest = repository_of(request), digest_of_path(request)
-        wanted = request.query.get("artifactType", "")
-        found = [
-            _descriptor(manifest)
-            for manifest in await self._store.referring(repository, digest)
-            if not wanted or manifest.artifact_type == wanted
-        ]
-        index = {"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": found}
+        kind, last = request.query.get("artifactType", ""), request.query.get("last", "")
+        found = await self._store.referring(
+            repository, digest, kind=kind, after=last, limit=_REFERRERS + 1
+        )
+        shown = _fitting([_descriptor(manifest) for manifest in found])
+        index = {"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": shown}
         headers = {"Content-Type": INDEX_TYPE}
-        if wanted:
+        if kind:
             headers["OCI-Filters-Applied"] = "artifactType"
+        if len(shown) < len(found):
+            query = {"artifactType": kind} if kind else {}
+            headers["Link"] = _next(request, query | {"last": found[len(shown) - 1].digest})
         return web.Response(body=msgspec.json.encode(index), headers=headers)
 
     async def _page(self, repository: str, last: str, count: int | None) -> list[str]:
@@ -105,15 +119,30 @@ class ManifestRoutes:
         return [t.reference for t in await self._store.tags(repository, after=last, limit=limit)]
 
 
-def _descriptor(manifest: ManifestDocument) -> dict[str, object]:
-    annotations = msgspec.json.decode(manifest.content).get("annotations")
+def _descriptor(manifest: Described) -> dict[str, object]:
     described: dict[str, object] = {
         "mediaType": manifest.media_type,
         "digest": manifest.digest,
-        "size": len(manifest.content),
-        "artifactType": manifest.artifact_type,
+        "size": manifest.size,
     }
-    return described | ({"annotations": annotations} if annotations else {})
+    if manifest.artifact_type:
+        described["artifactType"] = manifest.artifact_type
+    return described | ({"annotations": manifest.annotations} if manifest.annotations else {})
+
+
+def _fitting(descriptors: list[dict[str, object]]) -> list[dict[str, object]]:
+    """As many as one index can hold, and at least one."""
+    room = _INDEX_ROOM
+    for position, descriptor in enumerate(descriptors[:_REFERRERS]):
+        room -= len(msgspec.json.encode(descriptor))
+        if room < 0 and position:
+            return descriptors[:position]
+    return descriptors[:_REFERRERS]
+
+
+def _next(request: web.Request, query: Mapping[str, str]) -> str:
+    """Where the list goes on, as RFC 8288 writes it."""
+    return f'<{request.rel_url.with_query(query)}>; rel="next"'
 
 
 async def _content(request: web.Request) -> bytes:
@@ -135,9 +164,10 @@ def _actor(request: web.Request) -> Actor:
 
 
 def _count(request: web.Request) -> int | None:
+    """How many are asked for; more than a page comes in pages."""
     given = request.query.get("n")
     if given is None:
         return None
-    if not (given.isascii() and given.isdigit()):
+    if not _COUNT.fullmatch(given):
         raise OciError(400, "UNSUPPORTED", "n is not a number")
-    return int(given)
+    return min(int(given), _TAGS)

@@ -8,11 +8,11 @@ from aiohttp import web
 from chassis.clock import Clock
 from contracts.artifacts import DIGEST_PATTERN, REPOSITORY_PATTERN
 from registry.oci.errors import OciError
-from registry.oci.names import checked_digest, repository_of
+from registry.oci.names import keepable_digest, repository_of
 from registry.store import RegistryStore
 from registry.uploads import OutOfOrder, UnknownUpload, Upload, Uploads
 
-_RANGE = re.compile(r"(?:bytes )?(\d+)-(\d+)(?:/.*)?")
+_RANGE = re.compile(r"(?:bytes )?([0-9]{1,18})-([0-9]{1,18})(?:/.*)?")
 
 
 class UploadRoutes:
@@ -45,7 +45,7 @@ class UploadRoutes:
             return mounted
         digest = request.query.get("digest", "")
         if digest:
-            checked_digest(digest)
+            keepable_digest(digest)
         await self._uploads.make_room(request.content_length or 0)
         upload = await self._uploads.begin(repository)
         if not digest:
@@ -66,7 +66,7 @@ class UploadRoutes:
     async def finish(self, request: web.Request) -> web.Response:
         """The last piece, perhaps empty, and the digest of the whole."""
         repository = repository_of(request)
-        digest = checked_digest(request.query.get("digest", ""))
+        digest = keepable_digest(request.query.get("digest", ""))
         try:
             upload = await self._upload(request)
         except UnknownUpload:
