@@ -47,6 +47,7 @@ stop: ## end what `make run` started, and its VMs (DATA=folder)
 test: setup ## all tests, after fetching what they need (ARGS="-k …")
 	@$(SETUP)/libraries.sh $(ENV)
 	@$(SETUP)/packages.sh "the tests with real VMs" $(QEMU_PACKAGES)
+	@$(SETUP)/packages.sh "the tests of the registry" skopeo
 	@$(SETUP)/package-lists.sh .local/guest-packages
 	@$(SETUP)/unpack-rabbitmq.sh .local/rabbitmq
 	@exec $(RUN) -m pytest $(ARGS)

@@ -1,5 +1,6 @@
 """A registry, its client and a plain HTTP session, per test."""
 
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -27,3 +28,11 @@ async def http(registry: RunningRegistry) -> AsyncIterator[aiohttp.ClientSession
 async def client(registry: RunningRegistry) -> AsyncIterator[RegistryClient]:
     async with RegistryClient(registry.address) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def skopeo() -> str:
+    """The program; `make test` installs it."""
+    found = shutil.which("skopeo")
+    assert found, "skopeo is missing; as root: apt-get install skopeo"
+    return found

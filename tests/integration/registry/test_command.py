@@ -64,6 +64,25 @@ async def test_a_pushed_disk_is_listed_and_pulled_again(registry, disks, tmp_pat
     assert contents == [file.read_bytes() for file in (*disks, kernel)]
 
 
+async def test_a_suspended_vm_is_pushed_with_its_state_and_firmware_and_pulled_again(
+    registry, disks, tmp_path
+):
+    nvram, state, saved = (tmp_path / name for name in ("nvram", "state", "saved.json"))
+    nvram.write_bytes(os.urandom(1000))
+    state.write_bytes(os.urandom(20_000))
+    saved.write_text('{"machine":"pc-q35-7.2","cpu":1,"ram_mb":512}')
+    there = ("--registry", registry.address)
+    parts = ("--nvram", nvram, "--state", state)
+    asleep = ("template", "push", disks[0], "--name", "asleep", *parts, *there)
+    assert "saved: goes with a layer" in await corral(*asleep, expect=1)
+    assert "--saved" in await corral(*asleep, "--saved", state, expect=1)
+    pushed = await corral(*asleep, "--saved", saved, "--network-mode", "nat")
+    identity, folder = pushed.split()[0], tmp_path / "pulled"
+    names = await corral("template", "pull", identity, "latest", folder, *there)
+    contents = [Path(name).read_bytes() for name in names.split()]  # noqa: ASYNC240 -- small
+    assert contents == [file.read_bytes() for file in (disks[0], nvram, state)]
+
+
 async def test_a_refused_push_is_one_line_and_a_status(registry, tmp_path):
     bad = tmp_path / "bad.qcow2"
     bad.write_bytes(b"no disk")

@@ -8,7 +8,7 @@ import aiohttp
 import msgspec
 from cyclopts import App, Parameter
 
-from contracts.artifacts import TemplateConfig
+from contracts.artifacts import SavedState, TemplateConfig
 from contracts.vms import PortRule
 from corral.cli.output import Json, progress, show, table
 from corral.registry import (
@@ -68,11 +68,15 @@ async def push(  # noqa: PLR0913 -- a command's options
     tag: str = "latest",
     kernel: Path | None = None,
     initrd: Path | None = None,
+    nvram: Annotated[Path | None, Parameter(help="The firmware's variables.")] = None,
+    state: Annotated[Path | None, Parameter(help="Saved memory and devices.")] = None,
+    saved: Annotated[Path | None, Parameter(help="JSON: what restores the state.")] = None,
     cmdline: str = "",
     arch: Literal["amd64", "arm64"] = "amd64",
     cpu: int = 1,
     ram: Annotated[int, Parameter(help="MiB.")] = 512,
     port: Annotated[list[str] | None, Parameter(help="NAME=PORT in the guest.")] = None,
+    network_mode: str = "",
     description: str = "",
     template_id: Annotated[str, Parameter(name="--id", help="Default: made from the name.")] = "",
     registry: Registry = REGISTRY,
@@ -86,8 +90,12 @@ async def push(  # noqa: PLR0913 -- a command's options
         description=description,
         ports=tuple(_rule(text) for text in port or ()),
         cmdline=cmdline,
+        network_mode=network_mode,
+        saved=None if saved is None else _saved(saved),
     )
-    local = LocalTemplate(config=config, disks=tuple(disk), kernel=kernel, initrd=initrd)
+    local = LocalTemplate(
+        config=config, disks=tuple(disk), kernel=kernel, initrd=initrd, nvram=nvram, state=state
+    )
     repository = template_id or repository_of_name(name)
     await _push(local, repository, tag, registry)
 
@@ -133,6 +141,13 @@ def _rule(text: str) -> PortRule:
     if not name or not port.isdigit():
         raise SystemExit(f"corral: --port wants NAME=PORT, not {text}")
     return PortRule(name=name, guest_port=int(port))
+
+
+def _saved(file: Path) -> SavedState:
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=SavedState)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise SystemExit(f"corral: --saved {file}: {error}") from None
 
 
 async def _facade(registry: str, path: str, query: dict[str, str]) -> Any:

@@ -13,6 +13,8 @@ from contracts.artifacts import (
     DISK_TYPE,
     INITRD_TYPE,
     KERNEL_TYPE,
+    NVRAM_TYPE,
+    STATE_TYPE,
     TAG_ANNOTATION,
     TEMPLATE_TYPE,
     TITLE_ANNOTATION,
@@ -28,21 +30,25 @@ _PIECE = 1 << 20
 
 
 class LocalTemplate(msgspec.Struct, frozen=True, kw_only=True):
-    """A template as files; ``disks`` base first."""
+    """A template as files; ``disks`` base first. ``state`` goes with ``config.saved``."""
 
     config: TemplateConfig
     disks: tuple[Path, ...]
     kernel: Path | None = None
     initrd: Path | None = None
+    nvram: Path | None = None
+    state: Path | None = None
 
     def files(self) -> Sequence[tuple[str, Path]]:
         """Media type and file of every layer, in the manifest's order."""
-        layers = [(DISK_TYPE, disk) for disk in self.disks]
-        if self.kernel is not None:
-            layers.append((KERNEL_TYPE, self.kernel))
-        if self.initrd is not None:
-            layers.append((INITRD_TYPE, self.initrd))
-        return layers
+        others = (
+            (KERNEL_TYPE, self.kernel),
+            (INITRD_TYPE, self.initrd),
+            (NVRAM_TYPE, self.nvram),
+            (STATE_TYPE, self.state),
+        )
+        there = [(media_type, file) for media_type, file in others if file is not None]
+        return [*((DISK_TYPE, disk) for disk in self.disks), *there]
 
 
 def repository_of_name(name: str) -> str:
@@ -102,9 +108,15 @@ async def pull_template(
     return LocalTemplate(
         config=config,
         disks=tuple(_target(folder, disk) for disk in manifest.disks),
-        kernel=None if manifest.kernel is None else _target(folder, manifest.kernel),
-        initrd=None if manifest.initrd is None else _target(folder, manifest.initrd),
+        kernel=_file(folder, manifest.kernel),
+        initrd=_file(folder, manifest.initrd),
+        nvram=_file(folder, manifest.nvram),
+        state=_file(folder, next(iter(manifest.states), None)),
     )
+
+
+def _file(folder: Path, blob: Descriptor | None) -> Path | None:
+    return None if blob is None else _target(folder, blob)
 
 
 def _target(folder: Path, blob: Descriptor) -> Path:
