@@ -2,14 +2,19 @@
 
 import os
 
+import aiohttp
 import msgspec
 import pytest
 
+from api_gateway.app import build
+from api_gateway.config import Settings
+from chassis.clock import SystemClock
 from contracts.artifacts import digest_of, template_id_of
 from contracts.templates import TemplateDocument
 from corral.registry import RegistryError
 from registry.store import TEMPLATES
-from tests.registries import push_parts
+from tests.registries import push, push_parts, qcow2
+from tests.waiting import until
 
 CONFIG = "application/vnd.cirruslabs.tart.config.v1"
 DISK_V1 = "application/vnd.cirruslabs.tart.disk.v1"
@@ -78,6 +83,36 @@ async def test_an_image_shows_its_version_and_the_vm_it_makes(http, client, own_
     ref = document.ref(document.versions[0])
     assert (ref.arch, ref.cpu, ref.ram_mb, ref.suspended) == ("arm64", 4, 8192, False)
     assert (ref.repository, ref.digest) == (REPOSITORY, digest)
+
+
+async def test_the_gateway_lists_images_of_both_kinds_as_the_registry_does(
+    registry, http, client, own_store
+):
+    await push_image(client)
+    await push(client, "ours", "v1", [qcow2()])
+    settings = Settings(listen_port=0, metrics_port=0, registry_address=registry.address)
+    gateway = build(settings, registry.bus, own_store, SystemClock())
+    await gateway.start()
+    try:
+        async with aiohttp.ClientSession(gateway.address) as api:
+            await until(lambda: ready(api))
+            listed = await body_of(api, "/api/v1/registry/vm")
+            assert {item["name"] for item in listed} == {REPOSITORY, "demo"}
+            assert sorted_by_id(listed) == sorted_by_id(await body_of(http, "/registry/v2/vm"))
+            for item in listed:
+                shown = await body_of(api, "/api/v1/registry/vm", id=item["id"])
+                assert shown == await body_of(http, "/registry/v2/vm", id=item["id"])
+    finally:
+        await gateway.stop()
+
+
+async def ready(api):
+    async with api.get("/readyz") as response:
+        return response.status == 200
+
+
+def sorted_by_id(listed):
+    return sorted(listed, key=lambda item: item["id"])
 
 
 async def test_an_image_pushed_again_is_the_next_version_of_the_same_template(http, client):
