@@ -16,6 +16,9 @@ INDEX = "application/vnd.oci.image.index.v1+json"
 EMPTY = "application/vnd.oci.empty.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar"
 OCTETS = "application/octet-stream"
+DOCKER = "application/vnd.docker.distribution.manifest.v2+json"
+DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
+ACCEPTED = f"{MANIFEST}, {INDEX}, {DOCKER}, {DOCKER_LIST}, */*"
 
 ABSENT = f"sha256:{'0' * 64}"
 SHA512 = f"sha512:{'0' * 128}"
@@ -77,7 +80,8 @@ class Repository:
         """One request; ``where`` is a path in the repository, or a URL that the registry named."""
         if isinstance(where, str):
             where = self.url(where)
-        async with self._http.request(method, where, **more) as response:
+        headers = {"Accept": ACCEPTED} | more.pop("headers", {})
+        async with self._http.request(method, where, headers=headers, **more) as response:
             body = await response.read()
             told = response.headers.get("Location")
             location = response.url.join(URL(told, encoded=True)) if told else response.url

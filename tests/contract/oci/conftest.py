@@ -1,4 +1,8 @@
-"""The registry whose conformance is tested: ours, or the one at OCI_REGISTRY."""
+"""The registry whose conformance is tested: ours, or the one at OCI_REGISTRY.
+
+Every MUST of OCI Distribution 1.1 for registries has a test here. Where the specification leaves a
+choice, such as the status that goes with a code, ours is what is asserted.
+"""
 
 import os
 from collections.abc import AsyncIterator

@@ -3,10 +3,20 @@
 import msgspec
 import pytest
 
-from tests.oci import ABSENT, EMPTY, INDEX, LAYER, MANIFEST, SHA512, descriptor, digest_of, pieces
+from tests.oci import (
+    ABSENT,
+    DOCKER,
+    DOCKER_LIST,
+    EMPTY,
+    INDEX,
+    LAYER,
+    MANIFEST,
+    SHA512,
+    descriptor,
+    digest_of,
+    pieces,
+)
 
-DOCKER = "application/vnd.docker.distribution.manifest.v2+json"
-DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
 OF_OTHERS = "application/vnd.example.thing.v1+json"
 LIMIT = 4 << 20
 
@@ -202,3 +212,15 @@ async def test_an_artifact_may_have_the_empty_config(repository):
     manifest = await repository.manifest(b"content", **fields)
     assert manifest["config"]["mediaType"] == EMPTY
     assert (await repository.put("v1", manifest)).status == 201
+
+
+@pytest.mark.parametrize(
+    "notes", [{"$set": "x"}, {"a.b": "\0"}, {"": ""}, {"a\0b": "x"}, {"ä": "日"}]
+)
+async def test_annotations_may_be_anything_that_is_text(repository, notes):
+    subject = await repository.tagged("v1")
+    pushed = await repository.tagged("notes", annotations=notes, subject=subject)
+    answer = await repository.ask("GET", "manifests/notes")
+    assert answer.json["annotations"] == notes
+    (listed,) = (await repository.ask("GET", f"referrers/{subject['digest']}")).json["manifests"]
+    assert (listed["digest"], listed["annotations"]) == (pushed["digest"], notes)

@@ -11,7 +11,7 @@ from api_gateway.config import Settings
 from chassis.clock import SystemClock
 from contracts.artifacts import digest_of, template_id_of
 from contracts.templates import TemplateDocument
-from corral.registry import RegistryError
+from corral.registry import RegistryError, pull_template
 from registry.store import TEMPLATES
 from tests.registries import push, push_parts, qcow2
 from tests.waiting import until
@@ -152,6 +152,13 @@ async def test_an_image_with_a_config_that_makes_no_vm_is_refused(http, client, 
     with pytest.raises(RegistryError, match=reason):
         await push_image(client, vm)
     assert await body_of(http, "/registry/v2/vm") == []
+
+
+async def test_our_own_client_says_that_it_is_tarts_and_fetches_nothing(client, tmp_path):
+    await push_image(client)
+    with pytest.raises(RegistryError, match="is no template but has a"):
+        await pull_template(client, REPOSITORY, "latest", tmp_path)
+    assert list(tmp_path.glob("*.part")) == []
 
 
 async def test_an_image_without_a_disk_is_refused(client):

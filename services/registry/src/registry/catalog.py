@@ -125,8 +125,8 @@ class Catalog:
             blobs=tuple(blob.digest for blob in frame.blobs),
             children=tuple(child.digest for child in frame.manifests),
             subject=frame.subject.digest if frame.subject else "",
-            annotations=frame.annotations,
             size=len(content),
+            descriptor=artifact.descriptor(frame, digest, len(content)),
             pushed=self._clock.now(),
         )
 

@@ -31,7 +31,8 @@ INDEXES = (
 class ManifestDocument(msgspec.Struct, frozen=True, kw_only=True):
     """A manifest in a repository, its bytes as pushed. ``blobs``: digests it refers to.
 
-    ``children`` are the manifests of an index. ``size`` of ``content`` in bytes.
+    ``children`` are the manifests of an index. ``size`` of ``content`` in bytes; ``descriptor``
+    is the JSON that lists of referrers show.
     """
 
     id: str = msgspec.field(name="_id")
@@ -43,19 +44,17 @@ class ManifestDocument(msgspec.Struct, frozen=True, kw_only=True):
     blobs: tuple[str, ...] = ()
     children: tuple[str, ...] = ()
     subject: str = ""
-    annotations: dict[str, str] = {}
     size: int = 0
+    descriptor: bytes = b""
     pushed: datetime
 
 
 class Described(msgspec.Struct, frozen=True, kw_only=True):
-    """A manifest as lists show it: without its content."""
+    """A manifest without its content."""
 
     digest: str
-    media_type: str
-    artifact_type: str
-    annotations: dict[str, str] = {}
-    size: int
+    size: int = 0
+    descriptor: bytes = b""
 
 
 _DESCRIBED = tuple(field.name for field in msgspec.structs.fields(Described))

@@ -25,6 +25,7 @@ from contracts.artifacts import (
     reference_of,
 )
 from corral.registry.client import Chunk, RegistryClient
+from corral.registry.errors import RegistryError
 
 _PIECE = 1 << 20
 
@@ -96,10 +97,13 @@ async def pull_template(
     folder: Path,
     moved: Chunk | None = None,
 ) -> LocalTemplate:
-    """Pull a tag into ``folder``, every blob under its digest; what is there stays."""
+    """Pull a tag into ``folder``, every blob under its digest; what is there stays.
+
+    RegistryError when the tag is something else than a template of this shape.
+    """
     await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     content = await client.manifest(repository, reference_of(tag))
-    manifest = msgspec.json.decode(content, type=Manifest)
+    manifest = _template(content, f"{repository} {tag}")
     for blob in manifest.blobs:
         target = _target(folder, blob)
         if not await asyncio.to_thread(target.exists):
@@ -113,6 +117,16 @@ async def pull_template(
         nvram=_file(folder, manifest.nvram),
         state=_file(folder, next(iter(manifest.states), None)),
     )
+
+
+def _template(content: bytes, name: str) -> Manifest:
+    try:
+        manifest = msgspec.json.decode(content, type=Manifest)
+    except msgspec.MsgspecError as error:
+        raise RegistryError(f"{name} is no template: {error}") from None
+    if manifest.config.media_type != CONFIG_TYPE:
+        raise RegistryError(f"{name} is no template but has a {manifest.config.media_type}")
+    return manifest
 
 
 def _file(folder: Path, blob: Descriptor | None) -> Path | None:

@@ -71,6 +71,29 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         return self.kind in (TEMPLATE_TYPE, CONFIG_TYPE) or tart.is_image(self.config, self.layers)
 
 
+class _Shown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
+    """A manifest in a list of referrers."""
+
+    media_type: str
+    digest: str
+    size: int
+    artifact_type: str = ""
+    annotations: dict[str, str] = {}
+
+
+def descriptor(frame: Frame, digest: str, size: int) -> bytes:
+    """What a list of referrers shows of a manifest, as JSON."""
+    return msgspec.json.encode(
+        _Shown(
+            media_type=frame.media_type,
+            digest=digest,
+            size=size,
+            artifact_type=frame.kind,
+            annotations=frame.annotations,
+        )
+    )
+
+
 def read(content: bytes, content_type: str) -> Frame:
     """Parse a manifest; BadManifest when it is malformed or of a kind that is not kept."""
     try:

@@ -13,7 +13,7 @@ from registry.domain.artifact import MAX_MANIFEST
 from registry.oci.errors import OciError
 from registry.oci.names import digest_of_path, reference_of_path, repository_of
 from registry.pulls import Pulls
-from registry.store import Described, RegistryStore
+from registry.store import RegistryStore
 from registry.templates import Actor
 
 _COUNT = re.compile(r"[0-9]{1,18}")
@@ -104,7 +104,7 @@ class ManifestRoutes:
         found = await self._store.referring(
             repository, digest, kind=kind, after=last, limit=_REFERRERS + 1
         )
-        shown = _fitting([_descriptor(manifest) for manifest in found])
+        shown = _fitting([msgspec.Raw(manifest.descriptor) for manifest in found])
         index = {"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": shown}
         headers = {"Content-Type": INDEX_TYPE}
         if kind:
@@ -119,22 +119,11 @@ class ManifestRoutes:
         return [t.reference for t in await self._store.tags(repository, after=last, limit=limit)]
 
 
-def _descriptor(manifest: Described) -> dict[str, object]:
-    described: dict[str, object] = {
-        "mediaType": manifest.media_type,
-        "digest": manifest.digest,
-        "size": manifest.size,
-    }
-    if manifest.artifact_type:
-        described["artifactType"] = manifest.artifact_type
-    return described | ({"annotations": manifest.annotations} if manifest.annotations else {})
-
-
-def _fitting(descriptors: list[dict[str, object]]) -> list[dict[str, object]]:
+def _fitting(descriptors: list[msgspec.Raw]) -> list[msgspec.Raw]:
     """As many as one index can hold, and at least one."""
     room = _INDEX_ROOM
     for position, descriptor in enumerate(descriptors[:_REFERRERS]):
-        room -= len(msgspec.json.encode(descriptor))
+        room -= len(memoryview(descriptor)) + 1
         if room < 0 and position:
             return descriptors[:position]
     return descriptors[:_REFERRERS]
