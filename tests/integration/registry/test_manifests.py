@@ -11,9 +11,6 @@ from contracts.artifacts import (
 )
 from tests.registries import describe, push, qcow2, qcow2_over
 
-BASE = qcow2()
-PARENT = b"a" * 64 + b".qcow2"
-
 
 async def test_any_other_artifact_is_stored_but_is_no_template(http, client):
     await client.push_blob("charts/x", digest_of(b"{}"), b"{}")

@@ -33,14 +33,8 @@ async def admit_template(
     """The manifest and config of a template, whose blobs are here; BadManifest."""
     manifest, config = await describe_template(blobs, repository, content)
     if manifest.config.media_type != tart.CONFIG_TYPE:
-        below = ""
-        for disk in manifest.disks:
-            head = await blobs.read(disk.digest, qcow2.HEADER_BYTES)
-            try:
-                qcow2.check(head, below=below)
-            except qcow2.BadLayer as error:
-                raise BadManifest(f"layers: {disk.digest} {error}") from None
-            below = qcow2.name_of(disk.digest)
+        wanted = [blobs.read(disk.digest, qcow2.HEADER_BYTES) for disk in manifest.disks]
+        _check_chain(manifest.disks, await asyncio.gather(*wanted))
     return manifest, config
 
 
@@ -51,6 +45,16 @@ async def describe_template(
     manifest = template_manifest.read_manifest(content)
     raw = await blobs.read(manifest.config.digest, template_manifest.MAX_CONFIG)
     return manifest, template_manifest.read_config(manifest, raw, repository)
+
+
+def _check_chain(disks: Iterable[Descriptor], heads: Iterable[bytes]) -> None:
+    below = ""
+    for disk, head in zip(disks, heads, strict=True):
+        try:
+            qcow2.check(head, below=below)
+        except qcow2.BadLayer as error:
+            raise BadManifest(f"layers: {disk.digest} {error}") from None
+        below = qcow2.name_of(disk.digest)
 
 
 def _check(wanted: Iterable[Descriptor], sizes: dict[str, int]) -> None:
