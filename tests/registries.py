@@ -49,14 +49,17 @@ class RunningRegistry:
 
 @asynccontextmanager
 async def running_registry(
-    store: Store, base: Path, *, bus: MemoryBus | None = None, reserve: int = 0
+    store: Store, base: Path, *, bus: MemoryBus | None = None, reserve: int = 0, **given: Any
 ) -> AsyncIterator[RunningRegistry]:
-    """A registry in this process; a ``bus`` that is given is the caller's to start and stop."""
+    """A registry in this process, with ``given`` settings.
+
+    A ``bus`` that is given is the caller's to start and stop.
+    """
     own = MemoryBus(SystemClock())
     await own.start()
     bus = bus or own
     settings = Settings(
-        listen_port=free_port(), metrics_port=0, base_path=str(base), disk_reserve=reserve
+        listen_port=free_port(), metrics_port=0, base_path=str(base), disk_reserve=reserve, **given
     )
     service = build(settings, bus, store)
     await service.start()

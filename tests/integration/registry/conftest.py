@@ -1,7 +1,7 @@
 """A registry, its client and a plain HTTP session, per test."""
 
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import aiohttp
@@ -36,3 +36,17 @@ def skopeo() -> str:
     found = shutil.which("skopeo")
     assert found, "skopeo is missing; as root: apt-get install skopeo"
     return found
+
+
+@pytest.fixture
+async def http_to() -> AsyncIterator[Callable[[RunningRegistry], aiohttp.ClientSession]]:
+    """Sessions with the registries that a test starts itself."""
+    sessions: list[aiohttp.ClientSession] = []
+
+    def open_session(registry: RunningRegistry) -> aiohttp.ClientSession:
+        sessions.append(aiohttp.ClientSession(registry.address))
+        return sessions[-1]
+
+    yield open_session
+    for session in sessions:
+        await session.close()

@@ -1,3 +1,4 @@
+import re
 import uuid
 
 import msgspec
@@ -239,3 +240,60 @@ async def test_a_repository_that_is_no_uuid_has_an_id_made_from_its_name(http, c
     identity = answer["body"][0]["id"]
     assert str(uuid.UUID(identity)) == identity
     assert await tags(http, identity) == [(0, "v1")]
+
+
+@pytest.mark.parametrize(
+    ("which", "left"),
+    [
+        ({"tag": "v1"}, [(0, "v1")]),
+        ({"number": 1}, [(0, "v1"), (1, "v2")]),
+        ({"version": 2}, [(0, "v1"), (1, "v2"), (2, "v3")]),
+        ({}, [(0, "v1"), (1, "v2")]),
+    ],
+)
+async def test_revert_may_keep_the_version_that_is_named(http, client, which, left):
+    await three_tags(client)
+    body = msgspec.json.encode({"id": TEMPLATE, "keep_target": True} | which)
+    status, answer, _ = await call(http, "DELETE", "/registry/revert", data=body)
+    assert (status, answer["body"]) == (200, None)
+    assert await tags(http) == left
+
+
+async def test_a_dry_run_tells_what_a_revert_would_remove_and_removes_nothing(http, client):
+    await three_tags(client)
+    where = f"/registry/revert?id={TEMPLATE}&tag=v2&dry_run=true"
+    _, answer, _ = await call(http, "DELETE", where)
+    assert answer["body"] == {"removed": [{"number": 1, "tag": "v2"}, {"number": 2, "tag": "v3"}]}
+    _, answer, _ = await call(http, "DELETE", f"{where}&keep_target=true")
+    assert answer["body"] == {"removed": [{"number": 2, "tag": "v3"}]}
+    assert len(await tags(http)) == 3
+    assert await client.has_manifest(TEMPLATE, "v3")
+
+
+async def test_revert_tells_what_went_when_it_is_asked_to(http, client):
+    await three_tags(client)
+    where = f"/registry/revert?id={TEMPLATE}&number=1&show_removed=true"
+    _, answer, _ = await call(http, "DELETE", where)
+    assert [item["tag"] for item in answer["body"]["removed"]] == ["v2", "v3"]
+    status, answer, _ = await call(http, "DELETE", f"/registry/revert?id={TEMPLATE}&dry_run=maybe")
+    assert (status, answer["status"]) == (400, "FAIL")
+
+
+@pytest.mark.parametrize("tag", ["a+b", "rel:1.2", "with space", "ünï-✓", "50%", "a&b=c", "x/y"])
+async def test_any_tag_name_is_found_shown_and_reverted(http, client, tag):
+    await push(client, TEMPLATE, "first", [qcow2()], CONFIG)
+    await push(client, TEMPLATE, tag, [qcow2()], CONFIG)
+    assert await tags(http) == [(0, "first"), (1, tag)]
+    named = {"id": TEMPLATE, "tag": tag}
+    _, answer, _ = await call(http, "GET", "/registry/vm/info", params=named)
+    assert answer["body"]["uuid"] == TEMPLATE
+    status, _, _ = await call(http, "DELETE", "/registry/revert", params=named)
+    assert (status, await tags(http)) == (200, [(0, "first")])
+
+
+async def test_the_index_page_leads_to_what_there_is(http):
+    async with http.get("/") as response:
+        page = await response.text()
+        assert (response.status, response.content_type) == (200, "text/html")
+    async with http.get("/" + re.search(r'href="(registry/v2/vm)"', page)[1]) as response:
+        assert response.status == 200

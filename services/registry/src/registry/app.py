@@ -16,7 +16,10 @@ from chassis.web import Health, WebServer, metrics_server, request_ids
 from registry.blobs import Blobs
 from registry.catalog import Catalog
 from registry.config import Settings
+from registry.facade.cors import Cors
 from registry.facade.envelope import facade_errors
+from registry.facade.index import IndexRoutes
+from registry.facade.listing import Listing
 from registry.facade.templates import TemplateRoutes
 from registry.handlers import HANDLED, QUEUE, Handlers
 from registry.metrics import DISK_FREE, DISK_TOTAL
@@ -62,7 +65,9 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
         UploadRoutes(records, uploads, clock),
         BlobRoutes(records, blobs, clock),
         ManifestRoutes(records, catalog, pulls),
-        TemplateRoutes(templates, catalog, blobs),
+        TemplateRoutes(templates, Listing(records, templates, clock), catalog, blobs),
+        IndexRoutes(),
+        Cors(settings.allow_cors),
         health,
     )
     return Service(

@@ -10,10 +10,14 @@ class Settings(config.Settings, frozen=True, kw_only=True):
     """``base_path`` holds the blobs. ``public_address`` is the URL that agents and people use.
 
     ``disk_reserve``: bytes of the disk that uploads leave free. ``upload_ttl``: seconds after
-    which an upload that nobody continues is dropped.
+    which an upload that nobody continues is dropped. ``allow_cors``: origins whose pages may call
+    the registry beside those of its own host, separated by commas, or ``*``.
     """
 
-    ALIASES: ClassVar[Mapping[str, str]] = {"ANKA_BASE_PATH": "base_path"}
+    ALIASES: ClassVar[Mapping[str, str]] = {
+        "ANKA_BASE_PATH": "base_path",
+        "ANKA_ALLOW_CORS": "allow_cors",
+    }
 
     listen_host: str = "127.0.0.1"
     listen_port: int = 8089
@@ -22,3 +26,4 @@ class Settings(config.Settings, frozen=True, kw_only=True):
     public_address: str = ""
     disk_reserve: int = 64 << 20
     upload_ttl: float = 86_400.0
+    allow_cors: str = ""

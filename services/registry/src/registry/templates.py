@@ -48,6 +48,8 @@ class Templates:
         self._store = store
         self._outbox = outbox
         self._clock = clock
+        self.commits = 0
+        """How often this process may have changed templates."""
 
     async def get(self, template_id: str) -> TemplateDocument:
         """One template; NotFound."""
@@ -55,10 +57,6 @@ class Templates:
         if found is None:
             raise NotFound
         return found
-
-    async def all(self) -> list[TemplateDocument]:
-        """Every template, by name."""
-        return await self._store.templates()
 
     async def change(
         self,
@@ -78,11 +76,12 @@ class Templates:
 
     async def revert(
         self, template_id: str, number: int, actor: Actor, *, keep: bool = False
-    ) -> None:
-        """Remove a version (but ``keep`` it) and every newer one, with their tags.
+    ) -> list[Version]:
+        """Remove a version (but ``keep`` it) and every newer one, with their tags; what went.
 
         Raises NotFound and Refused.
         """
+        gone: list[Version] = []
 
         async def decide(old: TemplateDocument | None) -> Change:
             if old is None:
@@ -90,11 +89,11 @@ class Templates:
             if domain.find(old, number=number) is None:
                 raise Refused(f"Did not find version {number}")
             new = domain.reverted(old, number + keep)
-            if new.versions == old.versions:
-                return Change(old=old, new=old)
-            return _without(old, new, actor)
+            gone[:] = gone_tags(old, new)
+            return _without(old, new, actor) if gone else Change(old=old, new=old)
 
         await self.change(template_id, decide)
+        return gone
 
     async def remove(self, template_id: str, actor: Actor) -> None:
         """Remove a template with all its tags; NotFound."""
@@ -141,7 +140,10 @@ class Templates:
             words.append(said(event, template_id, revision, str(change.event)))
         writes += [*change.writes, *keep(words, now)]
         if writes:
-            await self._store.transact(writes)
+            try:
+                await self._store.transact(writes)
+            finally:
+                self.commits += 1
         if new is not old and new is not None:
             _log.info(
                 "template.changed", template=new.id, revision=new.revision, tags=len(new.versions)

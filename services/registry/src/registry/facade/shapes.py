@@ -1,16 +1,18 @@
 """The public JSON of the façade: key order, quirks and all."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from contracts.artifacts import Manifest, TemplateConfig
 from contracts.templates import TemplateDocument, Version
+from registry.store import ListedTemplate
 
 _CONFIG_SCHEMA = 3
 _GIB = 1024
 
 
-def listed(template: TemplateDocument) -> dict[str, Any]:
+def listed(template: ListedTemplate) -> dict[str, Any]:
     """An entry of the v2 list."""
     return {
         "id": template.id,
@@ -64,7 +66,20 @@ def configuration(
         {"controller": "virtio-blk", "pci_slot": position, "file": disk.digest}
         for position, disk in enumerate(manifest.disks[-1:])
     ]
-    frame = {"width": 1024, "height": 768, "pci_slot": 0, "vnc_ip": "", "password": ""}
+    screen = config.display
+    frame = {
+        "width": screen.width,
+        "height": screen.height,
+        "pci_slot": 0,
+        "vnc_ip": "",
+        "password": "",
+    }
+    card = {
+        "mode": config.network_mode or "shared",
+        "pci_slot": 0,
+        "mac_address": "",
+        "port_forwarding_rules": rules,
+    }
     return {
         "name": config.name,
         "uuid": template.id,
@@ -72,15 +87,18 @@ def configuration(
         "cpu": {"cores": config.cpu},
         "ram": _ram(config.ram_mb),
         "hard_drives": drives,
-        "network_cards": [
-            {"mode": "shared", "pci_slot": 0, "mac_address": "", "port_forwarding_rules": rules}
-        ],
+        "network_cards": [card],
         "display": {"frame_buffer": frame},
         "usb": {},
         "firmware": {"type": "kernel" if manifest.kernel else "bios"},
         "state_file": _state(version),
         "nvram": version.nvram,
     }
+
+
+def removed(versions: Sequence[Version]) -> dict[str, Any]:
+    """What a revert takes away, oldest first (an addition of ours)."""
+    return {"removed": [{"number": v.number, "tag": v.tag} for v in versions]}
 
 
 def _version_v1(template: TemplateDocument, version: Version) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """Templates as the documented API lists, shows, reverts and removes them."""
 
 from collections.abc import Mapping
-from importlib.metadata import version as version_of
 from typing import Any
 
 from aiohttp import web
@@ -12,19 +11,22 @@ from contracts.templates import TemplateDocument, Version
 from registry.admission import describe_template
 from registry.blobs import Blobs
 from registry.catalog import Catalog
-from registry.domain.template import ARCHITECTURES, find
+from registry.domain.template import ARCHITECTURES, find, reverted
 from registry.facade import shapes
 from registry.facade.envelope import BadRequest, flag, ok, ok_v1, parameters, text, whole
-from registry.templates import Actor, Templates
-
-_VERSION = version_of("corral-registry")
+from registry.facade.index import VERSION
+from registry.facade.listing import Listing
+from registry.templates import Actor, Templates, gone_tags
 
 
 class TemplateRoutes:
     """``/registry/…``; reads here never count as pulls."""
 
-    def __init__(self, templates: Templates, catalog: Catalog, blobs: Blobs) -> None:
+    def __init__(
+        self, templates: Templates, listing: Listing, catalog: Catalog, blobs: Blobs
+    ) -> None:
         self._templates = templates
+        self._listing = listing
         self._catalog = catalog
         self._blobs = blobs
 
@@ -42,7 +44,7 @@ class TemplateRoutes:
 
     async def status(self, _request: web.Request) -> web.Response:
         """That it runs, and which version."""
-        return ok_v1({"status": "Running", "version": _VERSION})
+        return ok_v1({"status": "Running", "version": VERSION})
 
     async def disk(self, _request: web.Request) -> web.Response:
         """Bytes free and in all."""
@@ -52,13 +54,13 @@ class TemplateRoutes:
         """One-key objects of id and name; with ``id`` one template."""
         if "id" in request.query:
             return ok_v1(shapes.shown_v1(await self._templates.get(request.query["id"])))
-        return ok_v1([{item.id: item.name} for item in await self._templates.all()])
+        return ok_v1(await self._listing.v1())
 
     async def list(self, request: web.Request) -> web.Response:
         """All templates; with ``id`` one, with its versions."""
         if "id" in request.query:
             return ok(shapes.shown(await self._templates.get(request.query["id"])))
-        return ok([shapes.listed(item) for item in await self._templates.all()])
+        return ok(await self._listing.v2())
 
     async def info(self, request: web.Request) -> web.Response:
         """The configuration of a version (by tag or number, else the latest)."""
@@ -80,14 +82,18 @@ class TemplateRoutes:
     async def revert(self, request: web.Request) -> web.Response:
         """Remove a version and every newer one; without a tag or number the latest.
 
-        ``keep_target``, an addition of ours, keeps the version that is named.
+        Ours: ``keep_target`` leaves the version that was named, ``dry_run`` changes nothing and
+        tells what would go, ``show_removed`` tells what went. The documented body is null.
         """
         given = await parameters(request)
         template = await self._templates.get(_id(given))
         version = _version(template, given)
-        keep = flag(given, "keep_target")
-        await self._templates.revert(template.id, version.number, _actor(request), keep=keep)
-        return ok(None)
+        keep = flag(given, "keep_target") and _names_version(given)
+        if flag(given, "dry_run"):
+            left = reverted(template, version.number + keep)
+            return ok(shapes.removed(gone_tags(template, left)))
+        gone = await self._templates.revert(template.id, version.number, _actor(request), keep=keep)
+        return ok(shapes.removed(gone) if flag(given, "show_removed") else None)
 
     async def set_arch(self, request: web.Request) -> web.Response:
         """Correct the architecture of a template."""
@@ -104,6 +110,10 @@ def _id(given: Mapping[str, Any]) -> str:
     if not identity:
         raise BadRequest("id is required")
     return identity
+
+
+def _names_version(given: Mapping[str, Any]) -> bool:
+    return bool(text(given, "tag", "tag_name")) or whole(given, "version", "number") is not None
 
 
 def _version(template: TemplateDocument, given: Mapping[str, Any]) -> Version:
