@@ -1,6 +1,6 @@
 """The only wiring of the registry."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -10,18 +10,23 @@ from aiohttp import web
 from chassis.bus.dispatch import Dispatcher
 from chassis.bus.port import Bus
 from chassis.clock import Clock, SystemClock
-from chassis.service import Loop, Service
+from chassis.service import Loop, Part, Service
 from chassis.store.port import Store
+from chassis.streams import Streams
 from chassis.web import Health, WebServer, metrics_server, request_ids
 from registry.blobs import Blobs
 from registry.catalog import Catalog
 from registry.config import Settings
 from registry.facade.cors import Cors
 from registry.facade.envelope import facade_errors
+from registry.facade.files import FileRoutes
 from registry.facade.index import IndexRoutes
 from registry.facade.listing import Listing
+from registry.facade.logs import LogRoutes
 from registry.facade.templates import TemplateRoutes
 from registry.handlers import HANDLED, QUEUE, Handlers
+from registry.logs.folder import LogFolder
+from registry.logs.writer import LogWriter
 from registry.metrics import DISK_FREE, DISK_TOTAL
 from registry.oci.blobs import BlobRoutes
 from registry.oci.errors import VERSION_HEADER, oci_errors
@@ -32,6 +37,7 @@ from registry.pulls import Pulls
 from registry.store import RegistryStore
 from registry.templates import Templates
 from registry.uploads import Uploads
+from registry.vm_files import VmFiles
 
 _OUTBOX_SECONDS = 3.0
 _PULLS_SECONDS = 2.0
@@ -59,13 +65,15 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
     catalog = Catalog(records, blobs, templates, clock)
     pulls = Pulls(templates, clock)
     handlers = Handlers(records, templates, outbox, clock)
+    logs = _Logs(settings, clock)
 
     health = Health({"store": partial(_answers, store)})
-    routes = (
+    routes: tuple[Routes, ...] = (
         UploadRoutes(records, uploads, clock),
         BlobRoutes(records, blobs, clock),
         ManifestRoutes(records, catalog, pulls),
         TemplateRoutes(templates, Listing(records, templates, clock), catalog, blobs),
+        *logs.routes,
         IndexRoutes(),
         Cors(settings.allow_cors),
         health,
@@ -80,6 +88,7 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
             Loop("outbox", _OUTBOX_SECONDS, outbox.sweep, clock),
             Loop("uploads", _EXPIRY_SECONDS, uploads.expire, clock),
             Loop("disk", _DISK_SECONDS, partial(_watch_disk, blobs), clock),
+            *logs.parts,
             pulls,
             Loop("pulls", _PULLS_SECONDS, pulls.flush, clock),
             Dispatcher(bus, [QUEUE], HANDLED, handlers.handle, clock, outbox.kick),
@@ -88,6 +97,31 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
         ],
         health,
     )
+
+
+class _Logs:
+    """The central logs and the files about failed VMs: what answers, and what runs."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        base = Path(settings.base_path) / "files"
+        folder = LogFolder(base / "central-logs", settings.rotation, clock)
+        writer = LogWriter(folder)
+        files = VmFiles(
+            base / "logs",
+            clock,
+            limit=settings.max_failure_log,
+            keep=settings.keep_logs,
+            reserve=settings.disk_reserve,
+        )
+        self.routes: Sequence[Routes] = (
+            LogRoutes(folder, writer, Streams()),
+            FileRoutes(files),
+        )
+        self.parts: Sequence[Part] = (
+            writer,
+            Loop("logs", _EXPIRY_SECONDS, writer.expire, clock),
+            Loop("vm_files", _EXPIRY_SECONDS, files.expire, clock),
+        )
 
 
 def _web(routes: Iterable[Routes]) -> web.Application:

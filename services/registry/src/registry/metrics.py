@@ -8,3 +8,4 @@ UPLOADS = Counter("corral_registry_uploads_total", "Uploads by how they ended.",
 PULLS = Counter("corral_registry_pulls_total", "Manifests fetched.")
 DISK_FREE = Gauge("corral_registry_disk_free_bytes", "Free bytes of the blobs' disk.")
 DISK_TOTAL = Gauge("corral_registry_disk_total_bytes", "Bytes of the blobs' disk.")
+LOG_BYTES = Counter("corral_registry_log_bytes_total", "Bytes appended to the central logs.")

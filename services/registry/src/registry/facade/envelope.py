@@ -9,6 +9,8 @@ from aiohttp import web
 
 from chassis.errors import Conflict, NotFound, Refused, Unavailable
 from chassis.web import json_response
+from registry.blobs import NoSpace
+from registry.vm_files import TooLarge
 
 _log = structlog.get_logger()
 
@@ -19,9 +21,11 @@ class BadRequest(Exception):
 
 _STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (NotFound, 200),
+    (TooLarge, 413),
     (Refused, 400),
     (BadRequest, 400),
     (Conflict, 409),
+    (NoSpace, 507),
     (Unavailable, 503),
 )
 
@@ -48,6 +52,8 @@ async def facade_errors(
     """Answer every error in the envelope."""
     try:
         return await handler(request)
+    except (ConnectionError, web.RequestPayloadError):
+        return fail("the request was cut off", 400)
     except web.HTTPNotFound:
         return fail("Not found", 404)
     except web.HTTPException as error:

@@ -1,0 +1,1 @@
+"""Central logs: what services and agents send, as files per service."""
