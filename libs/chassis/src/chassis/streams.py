@@ -8,9 +8,12 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import structlog
 from aiohttp import web
+
+from chassis.web import REQUEST_ID, REQUEST_ID_HEADER
 
 EVENT_STREAM = "text/event-stream"
 KEEP_ALIVE = b": \n\n"
@@ -20,11 +23,23 @@ _STALLED_SECONDS = 60.0
 _log = structlog.get_logger()
 
 
+class Pieces(Protocol):
+    """What an asynchronous generator is; ``aclose`` also comes when nothing was taken."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """The pieces, one by one."""
+        ...
+
+    async def aclose(self) -> None:
+        """Let go of what they are made from."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stream:
     """Status, headers and pieces of an answer; an empty piece only asks whether somebody reads."""
 
-    pieces: AsyncGenerator[bytes, None]
+    pieces: Pieces
     content_type: str
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -44,10 +59,12 @@ class Streams:
     async def send(self, request: web.Request, stream: Stream) -> web.StreamResponse:
         """Send all of it; returns as well when the client is gone."""
         response = web.StreamResponse(status=stream.status, headers=stream.headers)
-        response.content_type = stream.content_type
+        response.headers["Content-Type"] = stream.content_type
         if stream.content_type == EVENT_STREAM:
             response.headers["X-Accel-Buffering"] = "no"
         response.headers.setdefault("Cache-Control", "no-store")
+        if REQUEST_ID in request:
+            response.headers[REQUEST_ID_HEADER] = request[REQUEST_ID]
         task = asyncio.current_task()
         assert task is not None
         self._running.add(task)
@@ -68,7 +85,7 @@ class Streams:
         return response
 
     async def _transmit(
-        self, request: web.Request, response: web.StreamResponse, pieces: AsyncIterator[bytes]
+        self, request: web.Request, response: web.StreamResponse, pieces: Pieces
     ) -> None:
         async for piece in pieces:
             if request.transport is None or request.transport.is_closing():

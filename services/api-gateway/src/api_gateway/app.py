@@ -11,11 +11,13 @@ from api_gateway.outgoing import Outgoing
 from api_gateway.projection import Projection
 from api_gateway.reader import Reader
 from api_gateway.registry_client import Registry
+from api_gateway.registry_logs import RegistryLogs
 from api_gateway.request_store import RequestStore
 from api_gateway.routes.distributions import CacheRoutes, DistributionRoutes
 from api_gateway.routes.groups import GroupRoutes
 from api_gateway.routes.images import ImageRoutes
 from api_gateway.routes.instances import InstanceRoutes
+from api_gateway.routes.logs import LogRoutes
 from api_gateway.routes.nodes import NodeRoutes
 from api_gateway.routes.status import StatusRoutes
 from api_gateway.routes.templates import TemplateRoutes
@@ -56,6 +58,7 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
     sync = Sync(projection, documents, bus, clock)
     health = Health({"projection": sync.problem})
     registry = Registry(settings.registry_url, settings.registry_timeout)
+    logs = RegistryLogs(settings.registry_url, settings.registry_timeout)
     outgoing = Outgoing(bus, settings.max_waiting_commands)
     intake = Intake(documents, outgoing, projection, clock)
     outbox = Outbox(documents, bus, clock)
@@ -69,6 +72,7 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
         **GroupRoutes(documents, sync, reader, outbox, outgoing, clock).table(),
         **TemplateRoutes(projection, sync, catalogue, registry).table(),
         **_long_running(store, reader, catalogue, outbox, outgoing, clock, address),
+        **LogRoutes(logs).table(),
         **StatusRoutes(registry, address, version, settings.license).table(),
     }
     app = application(routes, health, settings.max_body)
@@ -78,6 +82,7 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
         outgoing,
         intake,
         registry,
+        logs,
         sync,
         Dispatcher(bus, [projection_queue()], HEARD, sync.move, clock, sync.subscribed),
         *_loops(settings, sync, outbox, registry, clock),

@@ -11,6 +11,7 @@ from prometheus_client import Counter, Histogram
 from api_gateway.domain.fields import BadField, Fields, MissingField, parse_object
 from api_gateway.public import envelope
 from chassis.errors import Conflict, NotFound, Refused, Unavailable
+from chassis.streams import Stream, Streams
 from chassis.web import REQUEST_ID, Health, request_ids
 
 _log = structlog.get_logger()
@@ -77,8 +78,8 @@ class Call:
         return Fields({**self._request.query, **given})
 
 
-Route: TypeAlias = Callable[[Call], Awaitable[bytes]]
-"""Answers a call with the encoded envelope, or raises."""
+Route: TypeAlias = Callable[[Call], Awaitable[bytes | Stream]]
+"""Answers a call with the encoded envelope, or piece by piece, or raises."""
 
 Routes: TypeAlias = Mapping[str, Mapping[str, Route]]
 """Path to verb to function: the whole API in one table."""
@@ -90,15 +91,16 @@ class Dispatch:
     A logical failure is HTTP 200 with FAIL: clients throw on other codes before they read why.
     """
 
-    def __init__(self, routes: Routes) -> None:
+    def __init__(self, routes: Routes, streams: Streams) -> None:
         self._routes = routes
+        self._streams = streams
         self._seconds = {
             (path, verb): SECONDS.labels(path, verb)
             for path, verbs in routes.items()
             for verb in verbs
         }
 
-    async def __call__(self, request: web.Request) -> web.Response:
+    async def __call__(self, request: web.Request) -> web.StreamResponse:
         """Answer one request."""
         path, verb = request.path, request.method
         verbs = self._routes.get(path)
@@ -109,11 +111,13 @@ class Dispatch:
             allowed = ", ".join(verbs)
             return _answer(405, envelope.fail(f"{verb} is not possible here, only {allowed}"))
         started = time.perf_counter()
-        code, body = await _call(route, Call(request))
+        code, answer = await _call(route, Call(request))
         if verb != "HEAD":
             self._seconds[path, verb].observe(time.perf_counter() - started)
         REQUESTS.labels(path, verb, code).inc()
-        return _answer(code, body)
+        if isinstance(answer, Stream):
+            return await self._streams.send(request, answer)
+        return _answer(code, answer)
 
 
 _FAILURES: tuple[tuple[tuple[type[Exception], ...], int, str | None], ...] = (
@@ -130,9 +134,10 @@ _FAILURES: tuple[tuple[tuple[type[Exception], ...], int, str | None], ...] = (
 """What a route may raise: the HTTP status, and the message where the error's own is not told."""
 
 
-async def _call(route: Route, call: Call) -> tuple[int, bytes]:
+async def _call(route: Route, call: Call) -> tuple[int, bytes | Stream]:
     try:
-        return 200, await route(call)
+        answer = await route(call)
+        return answer.status if isinstance(answer, Stream) else 200, answer
     except Exception as error:
         return _failure(error, call)
 
@@ -159,5 +164,7 @@ def application(routes: Routes, health: Health, max_body: int) -> web.Applicatio
     """The probes, and the table behind everything else."""
     app = web.Application(middlewares=[request_ids], client_max_size=max_body)
     health.add_to(app)
-    app.router.add_route("*", "/{path:.*}", Dispatch(routes).__call__)
+    streams = Streams()
+    streams.add_to(app)
+    app.router.add_route("*", "/{path:.*}", Dispatch(routes, streams).__call__)
     return app

@@ -1,0 +1,65 @@
+"""``/api/v1/log``: the registry's central logs and the files about failed VMs, passed through."""
+
+import re
+
+from api_gateway.domain.fields import BadField
+from api_gateway.public import envelope
+from api_gateway.registry_logs import RegistryLogs
+from api_gateway.web import Call, Routes
+from chassis.streams import Stream
+
+_VM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+
+class LogRoutes:
+    """Undocumented paths of ours: the documented UI shows logs, its calls are not known."""
+
+    def __init__(self, logs: RegistryLogs) -> None:
+        self._logs = logs
+
+    def table(self) -> Routes:
+        """Path to verb to function."""
+        return {
+            "/api/v1/log": {"GET": self.list},
+            "/api/v1/log/stream": {"GET": self.stream},
+            "/api/v1/log/file": {"GET": self.file},
+            "/api/v1/log/archive": {"GET": self.archive},
+            "/api/v1/log/vm": {"GET": self.vm},
+        }
+
+    async def list(self, call: Call) -> bytes:
+        """Every service with its files, or one ``service``."""
+        query = _given(call, "service")
+        return envelope.ok(await self._logs.read("/log/files", query, call.request_id))
+
+    async def stream(self, call: Call) -> Stream:
+        """The last ``lines`` of a service, then new ones as they come: server-sent events."""
+        return await self._open(call, "/log", "lines", service=call.required_query("service"))
+
+    async def file(self, call: Call) -> Stream:
+        """A ``file`` of a service (the newest), or its last ``lines``."""
+        service = call.required_query("service")
+        return await self._open(call, "/log/file", "file", "lines", service=service)
+
+    async def archive(self, call: Call) -> Stream:
+        """Everything of a ``service``, or of all, as a tar.gz."""
+        return await self._open(call, "/log/archive", "service")
+
+    async def vm(self, call: Call) -> bytes | Stream:
+        """The files about the VM with the uuid ``id``, or the one of this ``name``."""
+        vm, name = call.required_query("id"), call.query("name")
+        for field, value in (("id", vm), ("name", name)):
+            if value is not None and not _VM.fullmatch(value):
+                raise BadField(field, "letters, digits, '.', '_' and '-'")
+        if name is not None:
+            return await self._open(call, f"/files/logs/{vm}/{name}")
+        return envelope.ok(await self._logs.read(f"/files/logs/{vm}", {}, call.request_id))
+
+    async def _open(self, call: Call, path: str, *optional: str, **query: str) -> Stream:
+        query |= _given(call, *optional)
+        wanted = call.header("Range") or ""
+        return await self._logs.open(path, query, call.request_id, wanted)
+
+
+def _given(call: Call, *names: str) -> dict[str, str]:
+    return {name: value for name in names if (value := call.query(name)) is not None}
