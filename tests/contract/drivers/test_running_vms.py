@@ -122,3 +122,8 @@ async def test_a_vm_lives_through_restart_stop_and_start_and_leaves_nothing(
 async def _clone_and_start(driver: VmDriver, case: DriverUnderTest, overrides: Overrides) -> None:
     await driver.clone(case.spec("second", overrides))
     await driver.start("second")
+
+
+async def test_a_vm_has_logs_and_what_is_no_vm_has_none(driver: VmDriver) -> None:
+    assert (await driver.logs(NAME))["console.log"]
+    assert await driver.logs("nobody") == {}

@@ -121,3 +121,9 @@ def test_requested_hardware_shows():
     vm = flat({"overrides": overrides, "start_request_id": "req", "group_id": "g"})
     assert (vm["vlan"], vm["usb_device"], vm["inflight_reqid"]) == ("100", "iphones", "req")
     assert (vm["mac_address"], vm["group_id"]) == ("00:1A:2B:3C:4D:5E", "g")
+
+
+def test_logs_of_a_failure_are_addresses_in_the_registry():
+    paths = ("vm-1/console.log", "vm-1/agent.log")
+    vm = flat({"registry": "http://reg.example:8089"}, failure_logs=paths)
+    assert vm["failure_logs"] == [f"http://reg.example:8089/files/logs/{path}" for path in paths]

@@ -23,6 +23,17 @@ def test_a_started_vm_is_started_with_its_facts(cloud, instance):
     assert instance.status.vminfo.ip == "10.1.1.1"
 
 
+def test_what_an_attempt_left_in_the_registry_is_kept_until_the_instance_runs(cloud, instance):
+    assert cloud.sent(RunVm)[0].request_id == instance.spec.start_request_id
+    cloud.failed(instance, logs=("vm-1/console.log",))
+    assert instance.status.failure_logs == ("vm-1/console.log",)
+    cloud.started(instance)
+    assert instance.status.failure_logs == ()
+    cloud.failed(instance, final=True, logs=("vm-2/console.log", "vm-2/agent.log"))
+    assert instance.status.state == InstanceState.ERROR
+    assert instance.status.failure_logs == ("vm-2/console.log", "vm-2/agent.log")
+
+
 def test_a_repeated_start_command_changes_nothing(cloud):
     document = an_instance()
     cloud.start(document)

@@ -123,6 +123,7 @@ class EmbeddedSettings(Settings, frozen=True, kw_only=True):
         return self._for(
             SchedulerSettings,
             metrics_port=self.scheduler_metrics_port,
+            registry_address=self._registry_address,
             heartbeat_seconds=self.heartbeat,
         )
 
@@ -138,13 +139,18 @@ class EmbeddedSettings(Settings, frozen=True, kw_only=True):
 
     def event_pusher(self) -> EventPusherSettings:
         """Settings of the event-pusher."""
-        return self._for(EventPusherSettings, metrics_port=self.event_pusher_metrics_port)
+        return self._for(
+            EventPusherSettings,
+            metrics_port=self.event_pusher_metrics_port,
+            registry_address=self._registry_address,
+        )
 
     def agent(self, driver: str) -> AgentSettings:
         """Settings of the one agent, which runs VMs with ``driver``."""
         return self._for(
             AgentSettings,
             metrics_port=self.agent_metrics_port,
+            registry_address=self._registry_address,
             data=str(self.agent_folder),
             driver=driver,
         )

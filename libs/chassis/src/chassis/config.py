@@ -24,11 +24,12 @@ class BadSettings(CorralError):
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What every service needs to know. Durations in seconds.
 
-    ``ALIASES`` maps documented foreign names (``ANKA_LISTEN_ADDR``) to our fields.
+    ``ALIASES`` maps documented foreign names (``ANKA_LISTEN_ADDR``) to our fields, beside those
+    of the base classes. ``central_logging`` ships the service's log to the registry.
     ``SECRETS`` are never printed or logged.
     """
 
-    ALIASES: ClassVar[Mapping[str, str]] = {}
+    ALIASES: ClassVar[Mapping[str, str]] = {"ANKA_ENABLE_CENTRAL_LOGGING": "central_logging"}
     SECRETS: ClassVar[frozenset[str]] = frozenset({"mongodb_url", "rabbitmq_url"})
 
     mongodb_url: str = "mongodb://127.0.0.1:27017/?replicaSet=rs0"
@@ -38,6 +39,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 0
     drain_seconds: float = 10.0
+    central_logging: bool = False
 
 
 S = TypeVar("S", bound=Settings)
@@ -79,9 +81,10 @@ def _from_environment(
 ) -> dict[str, Any]:
     values: dict[str, Any] = {}
     unknown: list[str] = []
-    for foreign, field in kind.ALIASES.items():
-        if foreign in environ:
-            values[field] = environ[foreign]
+    for each in reversed(kind.__mro__):
+        for foreign, field in vars(each).get("ALIASES", {}).items():
+            if foreign in environ:
+                values[field] = environ[foreign]
     for name, value in environ.items():
         if not name.startswith(PREFIX) or name == CONFIG_FILE:
             continue

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -20,12 +21,31 @@ PUBLISHED = Counter("corral_bus_published_total", "Messages confirmed by the bus
 CONNECTED = Gauge("corral_bus_connected", "1 while the bus is connected.")
 
 
+Listener = Callable[[Mapping[str, Any], str], None]
+"""Told every line, as fields and as it is written, in the thread that logs; must not block."""
+
+_listeners: set[Listener] = set()
+
+
+def listen(listener: Listener) -> None:
+    """Have ``listener`` told every line from now on."""
+    _listeners.add(listener)
+
+
+def unlisten(listener: Listener) -> None:
+    """Tell it no more; fine when it was not told."""
+    _listeners.discard(listener)
+
+
 def configure(service: str, level: str = "info") -> None:
     """Send structlog and the standard library's loggers to standard error as JSON lines."""
     encoder = msgspec.json.Encoder(enc_hook=str)
 
     def render(_logger: object, _name: str, event: Any) -> str:
-        return encoder.encode(dict(event)).decode()
+        line = encoder.encode(dict(event)).decode()
+        for listener in tuple(_listeners):
+            listener(event, line)
+        return line
 
     number = logging.getLevelNamesMapping()[level.upper()]
     shared: list[Any] = [

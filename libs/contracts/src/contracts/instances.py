@@ -102,6 +102,7 @@ class InstanceStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     is the end of the instance.
     ``deadline`` and ``valid_until`` belong to the running attempt.
     ``changed`` is the public ``ts``; ``ended`` starts the minute before removal.
+    ``failure_logs``: the registry's files about the last failed attempt, below ``files/logs/``.
     """
 
     state: InstanceState = InstanceState.SCHEDULING
@@ -123,6 +124,7 @@ class InstanceStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     valid_until: datetime | None = None
     vminfo: VmInfo | None = None
     script_result: ScriptResult | None = None
+    failure_logs: tuple[str, ...] = ()
     reasons: tuple[Reason, ...] = ()
     attempts: tuple[Attempt, ...] = ()
     changed: datetime

@@ -129,6 +129,7 @@ class RunVm(Order, frozen=True, kw_only=True, tag="vm.run.v1"):
 
     An agent whose report is not confirmed by ``valid_until`` deletes the clone; each confirmed
     heartbeat that lists the attempt moves that moment to ``at`` plus ``validity`` seconds.
+    ``request_id`` is of the request that made the instance, for logs.
     """
 
     instance_id: str
@@ -140,6 +141,7 @@ class RunVm(Order, frozen=True, kw_only=True, tag="vm.run.v1"):
     name_template: str = ""
     script: Script | None = None
     overrides: Overrides = Overrides()
+    request_id: str = ""
 
 
 class StopVm(Order, frozen=True, kw_only=True, tag="vm.stop.v1"):
@@ -200,6 +202,7 @@ class VmFailed(VmReport, frozen=True, kw_only=True, tag="vm.failed.v1"):
 
     ``final``: another node would fail as well. ``vm_left``: a VM is still on the node
     (kept or stopped after a failed script), so capacity stays held until StopVm.
+    ``logs``: what was left in the registry about it, as paths below ``files/logs/``.
     """
 
     message: str
@@ -207,6 +210,7 @@ class VmFailed(VmReport, frozen=True, kw_only=True, tag="vm.failed.v1"):
     vm_left: bool = False
     info: VmInfo | None = None
     script_result: ScriptResult | None = None
+    logs: tuple[str, ...] = ()
 
 
 class VmRestarted(VmReport, frozen=True, kw_only=True, tag="vm.restarted.v1"):

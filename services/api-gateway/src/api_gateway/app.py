@@ -29,6 +29,7 @@ from api_gateway.web import Routes, application
 from chassis.bus.dispatch import Dispatcher
 from chassis.bus.port import Bus
 from chassis.clock import Clock, SystemClock
+from chassis.log_shipping import CONTROLLER, shipping
 from chassis.service import Loop, Part, Service
 from chassis.store.port import Store
 from chassis.web import Health, WebServer, metrics_server
@@ -79,6 +80,7 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
     server = WebServer(app, settings.host, settings.port)
     _warn_if_open(settings)
     parts: list[Part] = [
+        *shipping(settings, settings.registry_url, CONTROLLER, clock),
         outgoing,
         intake,
         registry,

@@ -10,10 +10,12 @@ from chassis.bus.port import Bus
 from chassis.clock import Clock, SystemClock
 from chassis.config import BadSettings
 from chassis.lease import Lease
+from chassis.log_shipping import CONTROLLER, LogShipping, RegistryLog, shipping
 from chassis.service import Part, Service
 from chassis.store.port import Store
 from chassis.web import Check, Health, metrics_server
 from contracts.events import EventDocument, EventHappened
+from event_pusher.central_lines import EVENT_SERVICE, CentralLines
 from event_pusher.config import Settings
 from event_pusher.courier import Courier, Pace, Term
 from event_pusher.domain.delivery import Parcel
@@ -45,6 +47,7 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
     return Service(
         NAME,
         [
+            *shipping(settings, settings.registry_address, CONTROLLER, clock),
             metrics_server(health, settings.metrics_host, settings.metrics_port),
             sender,
             Tenure(lease, settings.lease_seconds, work, clock),
@@ -87,7 +90,10 @@ def _work(
         for endpoint in endpoints
     ]
     path = settings.event_log_path
-    lines = [EventLines(path, reader)] if path else []
+    lines: list[EventLines | CentralLines] = [EventLines(path, reader)] if path else []
+    if settings.central_logging:
+        destination = RegistryLog(settings.registry_address, EVENT_SERVICE)
+        lines.append(CentralLines(LogShipping(destination, clock, listens=False), reader))
     handlers = EventHandlers(log, pack, lines, couriers)
     dispatcher = Dispatcher(bus, [QUEUE], [EventHappened], handlers.event_happened, clock)
     return Service(f"{NAME}.work", [log, *lines, *couriers, dispatcher], Health({}))

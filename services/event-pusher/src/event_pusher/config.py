@@ -16,13 +16,15 @@ class Settings(Common, frozen=True, kw_only=True):
     gets what it missed. ``event_log_path`` is a file for one line per event, ``-`` standard
     output, empty neither. ``machine_name`` names the controller's host in events.
     ``lease_seconds``: an event-pusher silent so long is succeeded by one that stands by.
-    ``delivery_parallel``: requests in flight at a time and receiver.
+    ``delivery_parallel``: requests in flight at a time and receiver. ``registry_address`` is where
+    central logs go, the events among them.
     """
 
     ALIASES: ClassVar[Mapping[str, str]] = {"ANKA_EVENT_LOG_URL": "event_log_url"}
     SECRETS: ClassVar[frozenset[str]] = Common.SECRETS | {"event_log_url"}
 
     metrics_port: int = 2115
+    registry_address: str = "http://127.0.0.1:8089"
     event_log_url: str = ""
     event_log_path: str = ""
     machine_name: str = socket.gethostname()

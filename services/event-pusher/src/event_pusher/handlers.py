@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from chassis.bus.port import Queue
 from contracts.events import EventHappened
 from contracts.messages import Message, tag_of
+from event_pusher.central_lines import CentralLines
 from event_pusher.courier import Courier
 from event_pusher.event_log import EventLog
 from event_pusher.lines import EventLines
@@ -20,7 +21,7 @@ class EventHandlers:
         self,
         log: EventLog,
         pack: Pack,
-        lines: Sequence[EventLines],
+        lines: Sequence[EventLines | CentralLines],
         couriers: Sequence[Courier],
     ) -> None:
         self._log = log

@@ -1,11 +1,13 @@
 """The wiring of the agent."""
 
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
 from chassis.bus.port import Bus
 from chassis.clock import Clock, SystemClock
 from chassis.config import BadSettings
+from chassis.log_shipping import shipping
 from chassis.service import Loop, Part, Service
 from chassis.web import Check, Health, metrics_server
 from node_agent.agent import Agent
@@ -13,6 +15,7 @@ from node_agent.config import SIMULATED, AgentSettings
 from node_agent.control import Control
 from node_agent.drivers import DRIVERS, DriverOptions
 from node_agent.drivers.port import VmDriver
+from node_agent.failure_logs import FailureLogs
 from node_agent.handlers import Orders
 from node_agent.host import Host, Limits
 from node_agent.identity import Identity, identities, local_address, process_id
@@ -57,6 +60,9 @@ def build(
     publisher, sources = Publisher(bus, clock), ImageSources()
     address = settings.host or local_address()
     driver_of = driver_factory or _drivers(settings, clock, address)
+    failure_logs = FailureLogs(enabled=settings.failure_logs)
+    own_log = f"{settings.name or socket.gethostname()}---{process}"
+    shipped = shipping(settings, settings.registry_address, own_log, clock)
     unsettled: set[Vm] = set()
     nodes: dict[str, Node] = {}
     for identity in identities(process, settings.name, settings.nodes):
@@ -73,6 +79,8 @@ def build(
             journal=journal,
             publisher=publisher,
             clock=clock,
+            failure_logs=failure_logs,
+            shipping=next(iter(shipped), None),
             limits=Limits(
                 start=settings.start_timeout + _START_GRACE, network=settings.network_timeout
             ),
@@ -87,6 +95,8 @@ def build(
     watched = SubscribedBus(bus, agent.subscribed)
     health = Health({"bus": _bus_check(bus)})
     parts: list[Part] = [
+        *shipped,
+        failure_logs,
         metrics_server(health, settings.metrics_host, settings.metrics_port),
         sources,
         publisher,

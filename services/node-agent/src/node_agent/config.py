@@ -27,12 +27,15 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
     of the disk. ``groups`` are names, separated by commas. Durations in seconds.
     ``sim_state``: folder of the simulated VMs (default: in ``data``); a memory file system makes
     thousands of them cheap. ``sim_faults``: ``verb:nth:kind`` or ``verb:*nth:kind`` (every nth),
-    separated by commas.
+    separated by commas. ``registry_address`` is where central logs go; ``failure_logs``: leave
+    logs of a VM that failed in the registry it was pulled from.
     """
 
     ALIASES: ClassVar[Mapping[str, str]] = {"ANKA_AGENT_SOCKET": "agent_socket"}
 
     metrics_port: int = 2116
+    registry_address: str = "http://127.0.0.1:8089"
+    failure_logs: bool = True
     driver: str = "qemu"
     nodes: int = 1
     data: str = ""

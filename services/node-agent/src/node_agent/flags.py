@@ -52,6 +52,8 @@ class JoinFlags:
     """Interval of that question (default: 30s)"""
     vm_stuck_timeout: str | None = None
     """Limit for the answer (default: 10s)"""
+    no_central_logging: bool | None = None
+    """Keep this agent's log out of the central logs"""
     vm_prefix: str | None = None
     """Prefix of VM names (default: mgmtManaged)"""
     driver: str | None = None
@@ -86,6 +88,8 @@ class JoinFlags:
     def settings(self) -> dict[str, Any]:
         """The flags that were given, as settings. Raises BadSettings."""
         given = {name: value for name, value in asdict(self).items() if value is not None}
+        if given.pop("no_central_logging", False):
+            given["central_logging"] = False
         if "cli_start_timeout" in given:
             given["start_timeout"] = given.pop("cli_start_timeout")
         for name in _DURATIONS & given.keys():
@@ -119,7 +123,6 @@ class ForeignFlags:
 
     ignore_arm_vm_limit: bool = False
     optimization_threshold: int | None = None
-    no_central_logging: bool = False
     skip_pull_error: str | None = None
     request_timeout: str | None = None
     dial_timeout: str | None = None

@@ -4,7 +4,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from chassis.clock import Clock
+from chassis.log_shipping import LogShipping
 from node_agent.drivers.port import VmDriver
+from node_agent.failure_logs import FailureLogs
 from node_agent.image_cache import ImageCache
 from node_agent.journal import Journal
 from node_agent.publisher import Publisher
@@ -25,7 +27,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """One node of this process. ``unsettled``: VMs that some deadline watches."""
+    """One node of this process. ``unsettled``: VMs that some deadline watches.
+
+    ``shipping`` is None where the agent's log stays here.
+    """
 
     node_id: str
     name: str
@@ -37,5 +42,7 @@ class Host:
     journal: Journal
     publisher: Publisher
     clock: Clock
+    failure_logs: FailureLogs
+    shipping: LogShipping | None = None
     limits: Limits = Limits()
     unsettled: set["Vm"] = field(default_factory=set)

@@ -79,9 +79,13 @@ class Node:
 
     def configure(self, order: ConfigureAgent) -> Callable[[], None]:
         """Take the newest configuration, and join again when told to."""
+        if order.version > self._config_version:
+            _log.info("node.configured", node=self.host.node_id, version=order.version)
         if order.version >= self._config_version:
             self._config_version = order.version
             self.heartbeat = order.heartbeat
+            if self.host.shipping is not None:
+                self.host.shipping.enabled = order.central_logging
         return self.say_hello if order.rejoin else _nothing
 
     def say_hello(self) -> None:

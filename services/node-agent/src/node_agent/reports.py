@@ -68,7 +68,9 @@ class Reports:
             info=self.stamped(info),
         )
 
-    def failed(self, record: Record, message: str, *, final: bool = False) -> VmFailed:
+    def failed(
+        self, record: Record, message: str, *, final: bool, logs: tuple[str, ...]
+    ) -> VmFailed:
         """The report of an attempt that came to nothing."""
         return VmFailed(
             node_id=record.node_id,
@@ -78,6 +80,7 @@ class Reports:
             epoch=record.epoch,
             message=message,
             final=final,
+            logs=logs,
         )
 
     def progress(self, record: Record, phase: VmPhase, share: float, *, now: bool) -> None:

@@ -1,7 +1,7 @@
 """One thing at a time: what is begun later ends what is under way, and begins when it has ended."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 
@@ -21,11 +21,15 @@ class Solo:
         """Whether something is under way."""
         return bool(self._tasks)
 
-    def begin(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Cancel what is under way; do ``work`` once that has ended."""
+    def begin(self, work: Callable[[], Awaitable[None]], log_ids: Mapping[str, str]) -> None:
+        """Cancel what is under way; do ``work`` once that has ended.
+
+        Every line that is logged on the way carries ``log_ids``.
+        """
         self.version += 1
         self.cancel()
-        task = asyncio.create_task(self._alone(work, tuple(self._tasks)), name=self._name)
+        with structlog.contextvars.bound_contextvars(**log_ids):
+            task = asyncio.create_task(self._alone(work, tuple(self._tasks)), name=self._name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

@@ -53,36 +53,38 @@ class Vm:
         self._reports.withdraw()
         self.phase, self.info, self._share = VmPhase.QUEUED, None, 0.0
         self._host.unsettled.add(self)
-        self.work.begin(functools.partial(self._start, found))
+        self.work.begin(functools.partial(self._start, found), self.record.log_ids)
 
     def start_over(self) -> None:
         """Delete what a killed agent has half made, and begin again."""
         self._host.unsettled.add(self)
-        self.work.begin(self._start_over)
+        self.work.begin(self._start_over, self.record.log_ids)
 
     def tear_down(self) -> None:
         """End whatever is under way, delete the VM, and say VmGone."""
         self._reports.withdraw()
         self._host.unsettled.discard(self)
         self.phase = self.record.phase
-        self.work.begin(self._tear_down)
+        self.work.begin(self._tear_down, self.record.log_ids)
 
     def reboot(self, order: RebootVm) -> None:
         """Restart the VM for this number."""
-        self.work.begin(functools.partial(self._reboot, order))
+        self.work.begin(functools.partial(self._reboot, order), self.record.log_ids)
 
     def give_up(self, message: str) -> None:
         """End the attempt as failed, not finally."""
         self._reports.withdraw()
-        self.work.begin(functools.partial(self._fail, HostFault(message)))
+        self.work.begin(functools.partial(self._fail, HostFault(message)), self.record.log_ids)
 
     def fail_running(self, message: str) -> None:
         """The VM runs and is of no use: the instance has failed, the VM stays until StopVm."""
-        self.work.begin(functools.partial(self._fail_running, message))
+        self.work.begin(functools.partial(self._fail_running, message), self.record.log_ids)
 
     def interrupt(self, script: Script | None) -> None:
         """End the attempt for good: an agent was killed while its script ran."""
-        self.work.begin(functools.partial(self._script_failed, interrupted(script)))
+        self.work.begin(
+            functools.partial(self._script_failed, interrupted(script)), self.record.log_ids
+        )
 
     # what is said
 
@@ -196,7 +198,7 @@ class Vm:
         except DriverError as error:
             await self._fail(error)
         except Exception as error:
-            _log.exception("vm.start_failed", instance=run.instance_id, vm=self.record.vm_name)
+            _log.exception("vm.start_failed", vm=self.record.vm_name)
             await self._fail(HostFault(f"{type(error).__name__}: {error}"))
         else:
             self.info = info
@@ -214,21 +216,24 @@ class Vm:
     async def _fail(self, error: DriverError) -> None:
         """Delete what was made; nobody may run a script again that was begun here."""
         self.limit(None)
+        logs = await self._host.failure_logs.leave(self._host.driver, self.record, str(error))
         gone = await delete_vm(self._host, self.record.vm_name, _DELETE_TRIES)
         final = isinstance(error, CannotHonour) or self.record.script_begun
-        failed = self._reports.failed(self.record, str(error), final=final)
+        failed = self._reports.failed(self.record, str(error), final=final, logs=logs)
         await self._end(VmPhase.FAILED, msgspec.structs.replace(failed, vm_left=not gone))
 
     async def _fail_running(self, message: str) -> None:
-        failed = self._reports.failed(self.record, message, final=True)
+        logs = await self._host.failure_logs.leave(self._host.driver, self.record, message)
+        failed = self._reports.failed(self.record, message, final=True, logs=logs)
         info = None if self.info is None else self._reports.stamped(self.info)
         await self._end(VmPhase.FAILED, msgspec.structs.replace(failed, vm_left=True, info=info))
 
     async def _script_failed(self, script: ScriptFailed) -> None:
         self.limit(None)
+        logs = await self._host.failure_logs.leave(self._host.driver, self.record, str(script))
         self.info = left = await script.settle(self._host.driver, self.record.vm_name)
         gone = left is None and await delete_vm(self._host, self.record.vm_name, _DELETE_TRIES)
-        failed = self._reports.failed(self.record, str(script), final=True)
+        failed = self._reports.failed(self.record, str(script), final=True, logs=logs)
         report = msgspec.structs.replace(
             failed,
             vm_left=not gone,
@@ -241,12 +246,11 @@ class Vm:
         """Have the outcome durable, then say it; VmStarted stays watched until confirmed."""
         self.phase = phase
         await self.keep(self.record.with_(phase=phase, report=report, run=None, confirmed=False))
-        fields = {"instance": report.instance_id, "attempt": report.attempt}
         if isinstance(report, VmFailed):
             self._host.unsettled.discard(self)
-            _log.warning("vm.failed", reason=report.message, final=report.final, **fields)
+            _log.warning("vm.failed", attempt=report.attempt, final=report.final)
         else:
-            _log.info("vm.started", node=report.node_id, vm=self.record.vm_name, **fields)
+            _log.info("vm.started", attempt=report.attempt, vm=self.record.vm_name)
         STARTS.labels(phase.value).inc()
         self._reports.outcome(report, self._confirmed)
 
@@ -261,7 +265,7 @@ class Vm:
         await self.keep(self.record.with_(phase=VmPhase.GONE, vm_name=""))
         self.phase, self.info = VmPhase.GONE, None
         self.tell_gone(self.record.stopped)
-        _log.info("vm.gone", instance=self.record.instance_id, node=self.record.node_id)
+        _log.info("vm.gone")
 
     async def _clear_leftovers(self, tries: int) -> None:
         """Delete the VMs of older attempts; HostFault when that fails so often."""
@@ -276,7 +280,7 @@ class Vm:
 
     async def _reboot(self, order: RebootVm) -> None:
         error = await reboot(self._host, self, order.number)
-        _log.info("vm.restarted", instance=order.instance_id, number=order.number, error=error)
+        _log.info("vm.restarted", number=order.number, error=error)
         self.tell_restarted(order.number, error)
 
     def _is_over(self) -> bool:

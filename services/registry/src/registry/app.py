@@ -10,6 +10,7 @@ from aiohttp import web
 from chassis.bus.dispatch import Dispatcher
 from chassis.bus.port import Bus
 from chassis.clock import Clock, SystemClock
+from chassis.log_shipping import LogShipping
 from chassis.service import Loop, Part, Service
 from chassis.store.port import Store
 from chassis.streams import Streams
@@ -26,7 +27,7 @@ from registry.facade.logs import LogRoutes
 from registry.facade.templates import TemplateRoutes
 from registry.handlers import HANDLED, QUEUE, Handlers
 from registry.logs.folder import LogFolder
-from registry.logs.writer import LogWriter
+from registry.logs.writer import LogWriter, OwnLog
 from registry.metrics import DISK_FREE, DISK_TOTAL
 from registry.oci.blobs import BlobRoutes
 from registry.oci.errors import VERSION_HEADER, oci_errors
@@ -117,8 +118,10 @@ class _Logs:
             LogRoutes(folder, writer, Streams()),
             FileRoutes(files),
         )
+        own = [LogShipping(OwnLog(writer), clock)] if settings.central_logging else []
         self.parts: Sequence[Part] = (
             writer,
+            *own,
             Loop("logs", _EXPIRY_SECONDS, writer.expire, clock),
             Loop("vm_files", _EXPIRY_SECONDS, files.expire, clock),
         )

@@ -7,6 +7,7 @@ from chassis.bus.dispatch import Dispatcher
 from chassis.bus.port import Bus, Queue
 from chassis.clock import Clock, SystemClock
 from chassis.lease import Lease
+from chassis.log_shipping import CONTROLLER, shipping
 from chassis.service import Loop, Service
 from chassis.store.port import Store
 from chassis.web import Health, metrics_server
@@ -53,6 +54,7 @@ def build(
     return Service(
         "scheduler",
         [
+            *shipping(settings, settings.registry_address, CONTROLLER, clock),
             documents,
             Leader(lease, turns, dispatcher, clock, settings.lease_seconds / 4),
             Loop("tick", 1.0, steps.tick, clock),

@@ -1,8 +1,5 @@
 """Settings of the scheduler. Durations in seconds."""
 
-from collections.abc import Mapping
-from typing import ClassVar
-
 from chassis.config import Settings
 from scheduler.domain.limits import Limits
 from scheduler.domain.weighers import Strategy
@@ -11,12 +8,11 @@ from scheduler.domain.weighers import Strategy
 class SchedulerSettings(Settings, frozen=True, kw_only=True):
     """See Limits for the times; ``lease_seconds``: a silent leader is succeeded after it.
 
-    ``keep_image_requests``: how long one that has ended is still shown.
+    ``keep_image_requests``: how long one that has ended is still shown. ``registry_address`` is where central logs go.
     """
 
-    ALIASES: ClassVar[Mapping[str, str]] = {}
-
     metrics_port: int = 2113
+    registry_address: str = "http://127.0.0.1:8089"
     strategy: Strategy = Strategy.SPREAD
     lease_seconds: float = 6.0
     start_seconds: float = 3600.0

@@ -145,6 +145,14 @@ class Turns:
         writes: list[Write] = []
         said: list[Said] = []
         for instance in world.changed.values():
+            _log.debug(
+                "instance.changed",
+                instance=instance.id,
+                state=instance.status.state,
+                node=instance.status.node_id,
+                attempt=instance.status.attempt,
+                request_id=instance.spec.request_id,
+            )
             said += self._record(instance)
             said.append(say(instance.changed()))
             writes.append(status_write(instance))

@@ -80,7 +80,7 @@ class PublicAttempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class Vm(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The flat instance object."""
+    """The flat instance object. ``failure_logs``: URLs of files in the registry (ours)."""
 
     instance_id: str
     instance_state: str
@@ -106,6 +106,7 @@ class Vm(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     startup_script: StartupScript | None = None
     reasons: tuple[PublicReason, ...] = ()
     attempts: tuple[PublicAttempt, ...] = ()
+    failure_logs: tuple[str, ...] = ()
 
 
 class Wrapper(msgspec.Struct, frozen=True, kw_only=True):
@@ -159,6 +160,9 @@ def flat(instance_id: str, created: datetime, spec: InstanceSpec, status: Instan
             startup_script=_script_result(spec.script, status.script_result),
             reasons=tuple(map(_reason, status.reasons)) if waits else (),
             attempts=tuple(map(_attempt, status.attempts)),
+            failure_logs=tuple(
+                f"{spec.registry}/files/logs/{path}" for path in status.failure_logs
+            ),
         )
     )
 

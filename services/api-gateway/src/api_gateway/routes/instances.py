@@ -3,6 +3,7 @@
 import hashlib
 
 import msgspec
+import structlog
 
 from api_gateway.domain.fields import BadField, Fields, MissingField
 from api_gateway.domain.metadata import read_metadata
@@ -21,6 +22,7 @@ from contracts.instances import InstanceDocument, RestartVM, TerminateVM, Update
 _KEY_HEADER = "Idempotency-Key"
 _MAX_KEY = 255
 _LABELS = ("name", "external_id")
+_log = structlog.get_logger()
 
 
 class InstanceRoutes:
@@ -66,6 +68,7 @@ class InstanceRoutes:
                 raise BadField(_KEY_HEADER, f"1 to {_MAX_KEY} printable characters")
             sha256 = hashlib.sha256(await call.raw()).hexdigest()
             ids = await self._starts.accept_once(request, call.actor, call.request_id, key, sha256)
+        _log.info("instances.accepted", instances=ids, template=request.vmid)
         return envelope.ok(msgspec.json.encode(ids))
 
     async def update(self, call: Call) -> bytes:

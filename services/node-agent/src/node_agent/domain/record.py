@@ -19,6 +19,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ``phase`` is QUEUED from acceptance until there is a ``report``; finer phases are not kept.
     ``vm_name`` is written before the clone is made, ``script_begun`` before the script is begun.
     ``leftovers``: VMs of superseded attempts that must go first. ``stopped`` -1: no StopVm yet.
+    ``registry`` is where its tag came from, ``request_id`` who asked for it, for logs.
     ``rebooting`` was begun at ``rebooted_at``; ``restarts`` is the last that is done.
     """
 
@@ -28,6 +29,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     epoch: int = 0
     phase: VmPhase = VmPhase.QUEUED
     cloud_id: str = ""
+    registry: str = ""
+    request_id: str = ""
     vm_name: str = ""
     leftovers: tuple[str, ...] = ()
     run: RunVm | None = None
@@ -46,6 +49,12 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def key(self) -> tuple[str, str]:
         """Node and instance."""
         return self.node_id, self.instance_id
+
+    @property
+    def log_ids(self) -> dict[str, str]:
+        """What every line about it says: for whom something is done, and where."""
+        ids = {"instance": self.instance_id, "node": self.node_id}
+        return ids | ({"request_id": self.request_id} if self.request_id else {})
 
     @property
     def has_vm(self) -> bool:
@@ -76,6 +85,8 @@ def accepted(run: RunVm, vm_name: str, before: Record | None) -> Record:
         attempt=run.attempt,
         epoch=run.epoch,
         cloud_id=run.cloud_id,
+        registry=run.registry,
+        request_id=run.request_id,
         vm_name=vm_name,
         leftovers=_leftovers(before),
         run=run,

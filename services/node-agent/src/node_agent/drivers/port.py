@@ -7,7 +7,7 @@ DriverError
 └── HostFault      this host failed (process died, time limit, port taken): try elsewhere
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Protocol
 
@@ -169,6 +169,10 @@ class VmDriver(Protocol):
 
     async def delete(self, name: str) -> None:
         """No process, port, file or MAC of the VM is left; fine when there was none."""
+        ...
+
+    async def logs(self, name: str) -> Mapping[str, bytes]:
+        """What explains the VM's end, by file name; some MiB at most, nothing of no VM."""
         ...
 
     async def list_vms(self) -> Sequence[ListedVm]:

@@ -22,7 +22,7 @@ What every driver promises, and this one does without a real VM:
 Every verb can be cancelled at any moment; ``delete`` of the same name cleans up after it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -42,7 +42,7 @@ from node_agent.drivers.port import (
     VmSpec,
 )
 from node_agent.drivers.simulated_faults import Faults
-from node_agent.drivers.simulated_guest import boot, check_suspended, end, make
+from node_agent.drivers.simulated_guest import boot, check_suspended, end, logs_of, make
 from node_agent.drivers.simulated_host import (
     Delays,
     Fault,
@@ -239,6 +239,11 @@ class SimulatedDriver:
             self._ports.free(vm.info.port_forwarding)
             self.hypervisor.remove(vm, "delete", self._clock.now())
         self._after(fault, "")
+
+    async def logs(self, name: str) -> Mapping[str, bytes]:
+        """See VmDriver."""
+        await self.faults.strike("logs")
+        return logs_of(self.hypervisor.vms.get(name))
 
     async def list_vms(self) -> Sequence[ListedVm]:
         """See VmDriver."""

@@ -67,3 +67,16 @@ def check_suspended(spec: VmSpec) -> None:
 
 def _mac(identity: uuid.UUID) -> str:
     return "02:" + ":".join(f"{byte:02X}" for byte in identity.bytes[:5])
+
+
+def logs_of(vm: SimulatedVm | None) -> dict[str, bytes]:
+    """What such a guest could have printed; nothing when there is none."""
+    if vm is None:
+        return {}
+    info = vm.info
+    told = (
+        f"simulated VM {info.name} of instance {vm.instance_id}, attempt {vm.attempt}",
+        f"created {info.creation_date}, started {info.start_date}, stopped {info.stop_date}",
+        f"status {info.status}",
+    )
+    return {"console.log": "\n".join((*told, "")).encode()}

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import structlog
 
 from chassis.errors import Unavailable
+from chassis.log_shipping import CONTROLLER
 from registry.logs.folder import LogFolder
 from registry.metrics import LOG_BYTES
 
@@ -107,6 +108,20 @@ class LogWriter:
         batch.written.set_result(None)
         for event in self._watchers.get(service, ()):
             event.set()
+
+
+class OwnLog:
+    """Where the registry's own lines go: no way leads over the network."""
+
+    def __init__(self, writer: LogWriter) -> None:
+        self._writer = writer
+
+    async def send(self, content: str) -> None:
+        """See Destination."""
+        await self._writer.append(CONTROLLER, content)
+
+    async def close(self) -> None:
+        """See Destination."""
 
 
 def _lines(content: str) -> bytes:

@@ -88,6 +88,7 @@ class Instance(InstanceRecord):
             progress=0.0,
             vminfo=info,
             script_result=script or self.status.script_result,
+            failure_logs=(),
             deadline=None,
             valid_until=None,
         )
@@ -96,11 +97,11 @@ class Instance(InstanceRecord):
             self._happened(EventKind.VM_STARTED, now, state=state, node_id=self.status.node_id)
         return True
 
-    def retry(self, failure: str, now: datetime) -> None:
+    def retry(self, failure: str, now: datetime, logs: tuple[str, ...] = ()) -> None:
         """The attempt is over without a VM; another may follow."""
         state = self.move(Cause.RETRY)
         assert state is not None
-        self._fail_attempt(failure, now, state=state, progress=0.0)
+        self._fail_attempt(failure, now, state=state, progress=0.0, failure_logs=logs)
         self._happened(EventKind.START_RETRIED, now, message=failure, attempt=self.status.attempt)
 
     def fail(
@@ -111,6 +112,7 @@ class Instance(InstanceRecord):
         vm_left: bool,
         info: VmInfo | None = None,
         script: ScriptResult | None = None,
+        logs: tuple[str, ...] = (),
     ) -> bool:
         """It failed for good; ``vm_left`` keeps its capacity held."""
         state = self.move(Cause.FAILED)
@@ -125,6 +127,7 @@ class Instance(InstanceRecord):
             live=vm_left,
             vminfo=info or self.status.vminfo,
             script_result=script or self.status.script_result,
+            failure_logs=logs or self.status.failure_logs,
         )
         if first:
             self._happened(

@@ -37,6 +37,7 @@ class Orders:
             name_template=spec.name_template,
             script=spec.script,
             overrides=spec.overrides,
+            request_id=spec.start_request_id,
         )
 
     def stop(

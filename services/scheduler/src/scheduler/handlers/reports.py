@@ -1,5 +1,7 @@
 """What agents say of single attempts."""
 
+import structlog
+
 from contracts.vms import (
     ReportsMarked,
     VmFailed,
@@ -15,6 +17,8 @@ from scheduler.domain.instance import Instance
 from scheduler.domain.limits import Moment
 from scheduler.domain.transitions import Cause
 from scheduler.domain.world import World
+
+_log = structlog.get_logger()
 
 
 def vm_progress(world: World, report: VmProgress, moment: Moment) -> None:
@@ -43,6 +47,15 @@ def vm_failed(world: World, report: VmFailed, moment: Moment) -> None:
     instance = current(world, report, moment)
     if instance is None:
         return
+    _log.warning(
+        "instance.attempt_failed",
+        instance=instance.id,
+        node=report.node_id,
+        attempt=report.attempt,
+        request_id=instance.spec.start_request_id,
+        reason=report.message,
+        final=report.final,
+    )
     if instance.ending:
         world.order_stop(instance, moment)
     elif report.final or report.vm_left or not instance.starting:
@@ -52,10 +65,11 @@ def vm_failed(world: World, report: VmFailed, moment: Moment) -> None:
             vm_left=report.vm_left,
             info=report.info,
             script=report.script_result,
+            logs=report.logs,
         ):
             world.touch(instance)
     else:
-        attempt_failed(world, instance, report.message, moment)
+        attempt_failed(world, instance, report.message, moment, report.logs)
 
 
 def vm_gone(world: World, report: VmGone, moment: Moment) -> None:
@@ -105,12 +119,14 @@ def reports_marked(world: World, mark: ReportsMarked, moment: Moment) -> None:
             attempt_failed(world, instance, "its node went silent", moment)
 
 
-def attempt_failed(world: World, instance: Instance, failure: str, moment: Moment) -> None:
+def attempt_failed(
+    world: World, instance: Instance, failure: str, moment: Moment, logs: tuple[str, ...] = ()
+) -> None:
     """Try elsewhere, or give up when enough was tried."""
     if len(instance.status.attempts) >= world.limits.attempts:
-        instance.fail(failure, moment.now, vm_left=False)
+        instance.fail(failure, moment.now, vm_left=False, logs=logs)
     else:
-        instance.retry(failure, moment.now)
+        instance.retry(failure, moment.now, logs)
     world.touch(instance)
 
 

@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -182,6 +182,10 @@ class QemuDriver:
             self._vms.pop(name, None)
         elif name in broken:
             await self._delete_rest(name)
+
+    async def logs(self, name: str) -> Mapping[str, bytes]:
+        """See VmDriver. The guest's console, and what QEMU itself said."""
+        return await asyncio.to_thread(VmFolder(self._folders, name).logs)
 
     async def list_vms(self) -> Sequence[ListedVm]:
         """See VmDriver. A folder that is no whole VM is listed as failed."""

@@ -1,5 +1,6 @@
 """A VM's folder on disk: what is known of it (``spec.json``), and where its files are."""
 
+import contextlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -17,9 +18,11 @@ from node_agent.drivers.qemu.space import full_disk_named, write_whole
 SPEC = "spec.json"
 DISK = "disk.qcow2"
 CONSOLE = "console.log"
+LOG_FILE = "qemu.log"
 
 _LONGEST_NAME = 200
 _CONSOLE_LIMIT = 4 * 1024 * 1024
+_LOG_LIMIT = 1024 * 1024
 _TAIL = 600
 
 
@@ -113,6 +116,15 @@ class VmFolder:
         except FileNotFoundError:
             return ""
         return " | ".join(line.strip() for line in text.splitlines() if line.strip())
+
+    def logs(self) -> dict[str, bytes]:
+        """The ends of what guest and hypervisor wrote."""
+        found = {}
+        for name in (CONSOLE, LOG_FILE):
+            with contextlib.suppress(FileNotFoundError), (self.path / name).open("rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - _LOG_LIMIT))
+                found[name] = file.read(_LOG_LIMIT)
+        return {name: content for name, content in found.items() if content}
 
     def trim_console(self) -> None:
         """Begin a new console log when it is long, keeping the last one; QEMU appends to it."""

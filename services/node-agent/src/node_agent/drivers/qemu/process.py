@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from node_agent.drivers.port import HostFault
+from node_agent.drivers.qemu.folder import LOG_FILE
 
 PID_FILE = "pid"
-LOG_FILE = "qemu.log"
 _PROGRAM = "qemu-system-"
 _GONE = 10.0
 _children: set[int] = set()
