@@ -39,6 +39,16 @@ def test_gateway_and_agents_are_told_where_the_registry_is():
     assert settings.registry().public_address == settings.gateway().registry_url
 
 
+def test_central_logging_is_one_switch_for_all_services():
+    assert not EmbeddedSettings().registry().central_logging
+    settings = load(EmbeddedSettings, {"ANKA_ENABLE_CENTRAL_LOGGING": "true"}, registry_port=7)
+    assert settings.gateway().central_logging
+    assert settings.registry().central_logging
+    for service in (settings.scheduler(), settings.event_pusher(), settings.agent("qemu")):
+        assert service.central_logging
+        assert service.registry_address == "http://127.0.0.1:7"
+
+
 def test_nothing_listens_beyond_loopback_unless_asked():
     settings = EmbeddedSettings()
     assert {host for _, host, _ in settings.listens} == {"127.0.0.1"}

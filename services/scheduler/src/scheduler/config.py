@@ -8,7 +8,8 @@ from scheduler.domain.weighers import Strategy
 class SchedulerSettings(Settings, frozen=True, kw_only=True):
     """See Limits for the times; ``lease_seconds``: a silent leader is succeeded after it.
 
-    ``keep_image_requests``: how long one that has ended is still shown. ``registry_address`` is where central logs go.
+    ``keep_image_requests``: how long one that has ended is still shown. ``registry_address``
+    is where central logs go.
     """
 
     metrics_port: int = 2113
