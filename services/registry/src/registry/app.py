@@ -26,6 +26,7 @@ from registry.facade.listing import Listing
 from registry.facade.logs import LogRoutes
 from registry.facade.templates import TemplateRoutes
 from registry.handlers import HANDLED, QUEUE, Handlers
+from registry.list_store import ListStore
 from registry.logs.folder import LogFolder
 from registry.logs.writer import LogWriter, OwnLog
 from registry.metrics import DISK_FREE, DISK_TOTAL
@@ -73,7 +74,7 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
         UploadRoutes(records, uploads, clock),
         BlobRoutes(records, blobs, clock),
         ManifestRoutes(records, catalog, pulls),
-        TemplateRoutes(templates, Listing(records, templates, clock), catalog, blobs),
+        TemplateRoutes(templates, Listing(ListStore(store), templates, clock), catalog, blobs),
         *logs.routes,
         IndexRoutes(),
         Cors(settings.allow_cors),

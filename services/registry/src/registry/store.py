@@ -90,28 +90,6 @@ class SaidDocument(msgspec.Struct, frozen=True, kw_only=True):
     said: Said
 
 
-class Mark(msgspec.Struct, frozen=True, kw_only=True):
-    """That a template is there, and which revision of it."""
-
-    id: str = msgspec.field(name="_id")
-    revision: int
-
-
-class ListedTemplate(msgspec.Struct, frozen=True, kw_only=True):
-    """What lists say of a template: the fields of TemplateDocument without its versions."""
-
-    id: str = msgspec.field(name="_id")
-    revision: int
-    name: str
-    arch: str
-    size: int = 0
-    last_push: datetime | None = None
-    last_pull: datetime | None = None
-
-
-_LISTED = tuple(field.encode_name for field in msgspec.structs.fields(ListedTemplate))
-
-
 class RegistryStore:
     """Typed questions over the store port; documents are addressed within their repository."""
 
@@ -132,17 +110,6 @@ class RegistryStore:
     async def template(self, template_id: str) -> TemplateDocument | None:
         """One template."""
         return await self._store.get(TEMPLATES, TemplateDocument, template_id)
-
-    async def marks(self) -> list[Mark]:
-        """Every template's revision, from an index alone."""
-        by_index = (("_id", 1), ("revision", 1))
-        return await self._store.find(TEMPLATES, Mark, {}, sort=by_index, fields=("revision",))
-
-    async def listed(self, ids: Sequence[str]) -> list[ListedTemplate]:
-        """What lists say of these templates."""
-        return await self._store.find(
-            TEMPLATES, ListedTemplate, {"_id": {"$in": list(ids)}}, fields=_LISTED
-        )
 
     async def manifest(self, repository: str, digest: str) -> ManifestDocument | None:
         """A manifest by digest."""

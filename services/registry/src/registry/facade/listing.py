@@ -12,7 +12,7 @@ import msgspec
 
 from chassis.clock import Clock
 from registry.facade import shapes
-from registry.store import ListedTemplate, RegistryStore
+from registry.list_store import ListedTemplate, ListStore
 from registry.templates import Templates
 
 _TRUSTED_SECONDS = 0.5
@@ -22,7 +22,7 @@ _encode = msgspec.json.Encoder().encode
 class Listing:
     """Every template, by name, as both versions of the API list them."""
 
-    def __init__(self, store: RegistryStore, templates: Templates, clock: Clock) -> None:
+    def __init__(self, store: ListStore, templates: Templates, clock: Clock) -> None:
         self._store = store
         self._templates = templates
         self._clock = clock

@@ -6,7 +6,7 @@ from typing import Any
 
 from contracts.artifacts import Manifest, TemplateConfig
 from contracts.templates import TemplateDocument, Version
-from registry.store import ListedTemplate
+from registry.list_store import ListedTemplate
 
 _CONFIG_SCHEMA = 3
 _GIB = 1024
