@@ -16,7 +16,8 @@ from chassis.servers.process import free_port
 from chassis.store.mongo import MongoStore
 from contracts.artifacts import digest_of
 from corral.registry import RegistryClient, RegistryError
-from registry.blobs import Blobs
+from registry.blobs.disk import DiskBlobs
+from registry.folder import Folder
 from registry.uploads import Superseded, UnknownUpload, Uploads
 from tests.clock import ManualClock
 from tests.registries import running_registry
@@ -146,9 +147,9 @@ async def test_a_new_request_takes_over_an_upload_whose_client_hangs(http, regis
 
 
 async def test_the_earlier_of_two_writers_is_superseded(tmp_path):
-    blobs = Blobs(tmp_path)
+    blobs = DiskBlobs(tmp_path)
     await blobs.start()
-    uploads = Uploads(tmp_path, blobs, SystemClock(), 0, 60)
+    uploads = Uploads(Folder(tmp_path), blobs, SystemClock(), 0, 60)
     await uploads.start()
     upload = await uploads.begin("a")
     gate = asyncio.Event()
@@ -188,9 +189,9 @@ async def test_an_upload_outlives_the_process(own_store, tmp_path):
 
 async def test_an_upload_that_nobody_continues_expires(tmp_path):
     clock = ManualClock(SystemClock().now())
-    blobs = Blobs(tmp_path)
+    blobs = DiskBlobs(tmp_path)
     await blobs.start()
-    uploads = Uploads(tmp_path, blobs, clock, 0, 3600)
+    uploads = Uploads(Folder(tmp_path), blobs, clock, 0, 3600)
     await uploads.start()
     upload = await uploads.begin("a")
     await uploads.expire()

@@ -8,6 +8,7 @@ from contracts.artifacts import Descriptor, Manifest, TemplateConfig
 from registry.blobs import Blobs
 from registry.domain import qcow2, tart, template_manifest
 from registry.domain.artifact import BadManifest, Frame
+from registry.holdings import Holdings
 from registry.store import RegistryStore
 
 
@@ -15,9 +16,11 @@ class BlobsMissing(CorralError):
     """The manifest refers to content that is not in the repository; the text is its digest"""
 
 
-async def admit(store: RegistryStore, blobs: Blobs, repository: str, frame: Frame) -> None:
+async def admit(
+    store: RegistryStore, holdings: Holdings, blobs: Blobs, repository: str, frame: Frame
+) -> None:
     """Raise BlobsMissing or BadManifest unless all content is there, with the sizes said."""
-    sizes = await _sizes(store, repository, frame.blobs)
+    sizes = await _sizes(holdings, repository, frame.blobs)
     kept = await asyncio.gather(*(blobs.size(digest) for digest in sizes))
     here = {
         digest: sizes[digest] for digest, size in zip(sizes, kept, strict=True) if size is not None
@@ -68,9 +71,9 @@ def _check(wanted: Iterable[Descriptor], sizes: dict[str, int]) -> None:
 
 
 async def _sizes(
-    store: RegistryStore, repository: str, blobs: Iterable[Descriptor]
+    holdings: Holdings, repository: str, blobs: Iterable[Descriptor]
 ) -> dict[str, int]:
-    links = await store.links(repository, _digests(blobs))
+    links = await holdings.links(repository, _digests(blobs))
     return {link.digest: link.size for link in links}
 
 

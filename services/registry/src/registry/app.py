@@ -1,6 +1,7 @@
 """The only wiring of the registry."""
 
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -15,7 +16,10 @@ from chassis.service import Loop, Part, Service
 from chassis.store.port import Store
 from chassis.streams import Streams
 from chassis.web import Health, WebServer, metrics_server, request_ids
+from registry.arrivals import Arrivals
 from registry.blobs import Blobs
+from registry.blobs.disk import DiskBlobs
+from registry.blobs.s3 import S3Blobs
 from registry.catalog import Catalog
 from registry.config import Settings
 from registry.facade.cors import Cors
@@ -25,7 +29,10 @@ from registry.facade.index import IndexRoutes
 from registry.facade.listing import Listing
 from registry.facade.logs import LogRoutes
 from registry.facade.templates import TemplateRoutes
+from registry.folder import Folder
+from registry.garbage import Garbage
 from registry.handlers import HANDLED, QUEUE, Handlers
+from registry.holdings import Holdings
 from registry.list_store import ListStore
 from registry.logs.folder import LogFolder
 from registry.logs.writer import LogWriter, OwnLog
@@ -36,6 +43,9 @@ from registry.oci.manifests import ManifestRoutes
 from registry.oci.uploads import UploadRoutes
 from registry.outbox import Outbox
 from registry.pulls import Pulls
+from registry.removals import Removals
+from registry.room import Room
+from registry.scrub import Scrub
 from registry.store import RegistryStore
 from registry.templates import Templates
 from registry.uploads import Uploads
@@ -45,6 +55,7 @@ _OUTBOX_SECONDS = 3.0
 _PULLS_SECONDS = 2.0
 _EXPIRY_SECONDS = 600.0
 _DISK_SECONDS = 15.0
+_SCRUB_SECONDS = 1.0
 
 
 class Routes(Protocol):
@@ -58,23 +69,24 @@ class Routes(Protocol):
 def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None) -> Service:
     """A registry, ready to start."""
     clock = clock or SystemClock()
-    base = Path(settings.base_path)
     records = RegistryStore(store)
-    blobs = Blobs(base)
-    uploads = Uploads(base, blobs, clock, settings.disk_reserve, settings.upload_ttl)
+    storage = _Storage(settings, store, records, clock)
+    blobs = storage.blobs
     outbox = Outbox(records, bus)
     templates = Templates(records, outbox, clock)
-    catalog = Catalog(records, blobs, templates, clock)
+    catalog = Catalog(records, storage.holdings, blobs, templates, clock)
     pulls = Pulls(templates, clock)
     handlers = Handlers(records, templates, outbox, clock)
     logs = _Logs(settings, clock)
 
     health = Health({"store": partial(_answers, store)})
     routes: tuple[Routes, ...] = (
-        UploadRoutes(records, uploads, clock),
-        BlobRoutes(records, blobs, clock),
+        UploadRoutes(storage.uploads, storage.arrivals, storage.holdings, storage.room),
+        BlobRoutes(records, storage.holdings, blobs, clock, storage.grace),
         ManifestRoutes(records, catalog, pulls),
-        TemplateRoutes(templates, Listing(ListStore(store), templates, clock), catalog, blobs),
+        TemplateRoutes(
+            templates, Listing(ListStore(store), templates, clock), catalog, blobs, storage.room
+        ),
         *logs.routes,
         IndexRoutes(),
         Cors(settings.allow_cors),
@@ -84,12 +96,9 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
         "registry",
         [
             records,
-            blobs,
-            uploads,
+            *storage.parts,
             outbox,
             Loop("outbox", _OUTBOX_SECONDS, outbox.sweep, clock),
-            Loop("uploads", _EXPIRY_SECONDS, uploads.expire, clock),
-            Loop("disk", _DISK_SECONDS, partial(_watch_disk, blobs), clock),
             *logs.parts,
             pulls,
             Loop("pulls", _PULLS_SECONDS, pulls.flush, clock),
@@ -99,6 +108,45 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
         ],
         health,
     )
+
+
+class _Storage:
+    """The blobs: where they are, who may read them, how they come, and how they end."""
+
+    def __init__(
+        self, settings: Settings, store: Store, records: RegistryStore, clock: Clock
+    ) -> None:
+        self.grace = timedelta(seconds=settings.gc_grace)
+        folder = Folder(Path(settings.base_path))
+        self.blobs = _blobs(settings, folder)
+        self.holdings = Holdings(store, clock, self.grace)
+        self.room = Room(
+            self.holdings, self.blobs, settings.quota_bytes, settings.repository_quota_bytes
+        )
+        self.uploads = Uploads(
+            folder, self.blobs, clock, settings.disk_reserve, settings.upload_ttl
+        )
+        self.arrivals = Arrivals(self.uploads, self.holdings, self.room)
+        removals = Removals(store, folder, clock)
+        garbage = Garbage(
+            records, self.holdings, removals, self.blobs, self.room, clock, self.grace
+        )
+        scrub = Scrub(removals, self.blobs, clock, settings.scrub_interval, settings.scrub_rate)
+        self.parts: Sequence[Part] = (
+            folder,
+            self.holdings,
+            self.blobs,
+            self.uploads,
+            garbage,
+            Loop("uploads", _EXPIRY_SECONDS, self.uploads.expire, clock),
+            Loop("disk", _DISK_SECONDS, partial(_watch_disk, self.room), clock),
+            Loop("gc", settings.gc_interval, garbage.sweep, clock),
+            Loop("scrub", _SCRUB_SECONDS, scrub.step, clock),
+        )
+
+
+def _blobs(settings: Settings, folder: Folder) -> Blobs:
+    return S3Blobs(settings.s3) if settings.blob_backend == "s3" else DiskBlobs(folder.base)
 
 
 class _Logs:
@@ -142,8 +190,9 @@ async def _answers(store: Store) -> str:
     return ""
 
 
-async def _watch_disk(blobs: Blobs) -> None:
-    disk = await blobs.disk()
+async def _watch_disk(room: Room) -> None:
+    await room.refresh()
+    disk = await room.disk()
     DISK_FREE.set(disk.free)
     DISK_TOTAL.set(disk.total)
 

@@ -4,6 +4,7 @@ import msgspec
 
 from chassis.clock import Clock
 from chassis.errors import NotFound
+from chassis.store.port import Write
 from contracts.artifacts import (
     DIGEST_PATTERN,
     TAG_ANNOTATION,
@@ -18,6 +19,7 @@ from registry.blobs import Blobs
 from registry.domain import artifact
 from registry.domain import template as domain
 from registry.domain.artifact import Frame, WrongDigest
+from registry.holdings import Holdings
 from registry.store import (
     ManifestDocument,
     RegistryStore,
@@ -27,6 +29,7 @@ from registry.store import (
     key,
     put_manifest,
     put_tag,
+    relying_on,
 )
 from registry.templates import Actor, Change, Templates
 
@@ -39,9 +42,15 @@ class Catalog:
     """Pushes, resolves and deletes; a tag, its manifest and its template move in one commit."""
 
     def __init__(
-        self, store: RegistryStore, blobs: Blobs, templates: Templates, clock: Clock
+        self,
+        store: RegistryStore,
+        holdings: Holdings,
+        blobs: Blobs,
+        templates: Templates,
+        clock: Clock,
     ) -> None:
         self._store = store
+        self._holdings = holdings
         self._blobs = blobs
         self._templates = templates
         self._clock = clock
@@ -55,13 +64,18 @@ class Catalog:
         by_digest = DIGEST_PATTERN.fullmatch(reference) is not None
         if by_digest and reference != digest:
             raise WrongDigest(f"the content is {digest}, not {reference}")
-        await admit(self._store, self._blobs, repository, frame)
+        await self._admit(repository, frame)
         document = self._document(repository, digest, content, frame)
         push = await self._template_push(document, frame, "" if by_digest else reference)
         tag = None if by_digest else self._tag(document, frame, reference)
-        await self._templates.change(
-            template_id_of(repository), _Decision(document, tag, push, actor)
-        )
+        decision = _Decision(document, tag, push, actor, self._relying_on(document))
+
+        async def decide(old: TemplateDocument | None) -> Change:
+            if decision.asked:  # what it relies on may be gone
+                await self._admit(repository, frame)
+            return decision(old)
+
+        await self._templates.change(template_id_of(repository), decide)
         return document
 
     async def find(self, repository: str, reference: str) -> ManifestDocument:
@@ -111,6 +125,16 @@ class Catalog:
             )
 
         await self._templates.change(template_id_of(repository), decide)
+
+    async def _admit(self, repository: str, frame: Frame) -> None:
+        await admit(self._store, self._holdings, self._blobs, repository, frame)
+
+    def _relying_on(self, document: ManifestDocument) -> list[Write]:
+        """All that the manifest refers to is still there when it is committed."""
+        return [
+            *self._holdings.relying_on(document.repository, document.blobs),
+            *relying_on(document.repository, document.children),
+        ]
 
     def _document(
         self, repository: str, digest: str, content: bytes, frame: Frame
@@ -166,10 +190,13 @@ class _Decision(msgspec.Struct):
     tag: TagDocument | None
     push: domain.Push | None
     actor: Actor
+    relied_on: list[Write]
+    asked: bool = False
 
-    async def __call__(self, old: TemplateDocument | None) -> Change:
+    def __call__(self, old: TemplateDocument | None) -> Change:
         """The change, from the template as it is now."""
-        writes = [put_manifest(self.document)]
+        self.asked = True
+        writes = [*self.relied_on, put_manifest(self.document)]
         if self.tag is not None:
             writes.append(put_tag(self.tag))
         if self.push is None:

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from chassis import config
+from registry.blobs.s3 import S3Place
 from registry.logs.folder import Rotation
 
 
@@ -17,6 +18,14 @@ class Settings(config.Settings, frozen=True, kw_only=True):
 
     Log files are closed at ``max_log_size`` MiB and, if wished, at the end of a day, and kept
     ``keep_logs_for`` days (0: for ever). ``max_failure_log``: bytes of one file about a failed VM.
+
+    ``blob_backend`` is ``disk`` or ``s3``. With the latter ``base_path`` holds only uploads under
+    way, so it needs room for those, and each registry has its own. Without keys S3 is asked as
+    the machine's role allows; an ``s3_endpoint`` is any server that speaks S3.
+
+    ``gc_interval`` and ``gc_grace``: seconds between collections, and how long what nothing uses
+    is kept. ``scrub_interval``: seconds within which every blob is checked once, 0 for never;
+    ``scrub_rate``: bytes read for that a second. Quotas in bytes, 0 for none.
     """
 
     ALIASES: ClassVar[Mapping[str, str]] = {
@@ -26,6 +35,18 @@ class Settings(config.Settings, frozen=True, kw_only=True):
         "ANKA_KEEP_LOGS_FOR": "keep_logs_for",
         "ANKA_ROTATE_LOG_FILES_AT_MAX_FILE_SIZE": "rotate_log_files_at_max_file_size",
         "ANKA_ROTATE_LOG_FILES_END_OF_DAY": "rotate_log_files_end_of_day",
+        "ANKA_BACKEND_TYPE": "blob_backend",
+        "ANKA_BACKEND_S3_BUCKET": "s3_bucket",
+        "ANKA_BACKEND_S3_ENDPOINT": "s3_endpoint",
+        "ANKA_BACKEND_S3_REGION": "s3_region",
+        "ANKA_BACKEND_S3_ACCESS_KEY": "s3_access_key",
+        "ANKA_BACKEND_S3_SECRET_KEY": "s3_secret_key",
+        "ANKA_BACKEND_S3_PATH_STYLE": "s3_path_style",
+        "ANKA_BACKEND_S3_SKIP_TLS": "s3_skip_tls",
+    }
+    SECRETS: ClassVar[frozenset[str]] = config.Settings.SECRETS | {
+        "s3_access_key",
+        "s3_secret_key",
     }
 
     listen_host: str = "127.0.0.1"
@@ -41,6 +62,21 @@ class Settings(config.Settings, frozen=True, kw_only=True):
     rotate_log_files_end_of_day: bool = False
     keep_logs_for: float = 7
     max_failure_log: int = 16 << 20
+    blob_backend: Literal["disk", "s3"] = "disk"
+    s3_bucket: str = "anka-registry"
+    s3_endpoint: str = ""
+    s3_region: str = "us-east-1"
+    s3_prefix: str = ""
+    s3_access_key: str = ""
+    s3_secret_key: str = ""
+    s3_path_style: bool = True
+    s3_skip_tls: bool = False
+    gc_interval: float = 3_600.0
+    gc_grace: float = 86_400.0
+    scrub_interval: float = 30 * 86_400.0
+    scrub_rate: int = 20 << 20
+    quota_bytes: int = 0
+    repository_quota_bytes: int = 0
 
     @property
     def keep_logs(self) -> timedelta | None:
@@ -55,4 +91,18 @@ class Settings(config.Settings, frozen=True, kw_only=True):
             daily=self.rotate_log_files_end_of_day,
             keep=self.keep_logs,
             reserve=self.disk_reserve,
+        )
+
+    @property
+    def s3(self) -> S3Place:
+        """The bucket that the settings name."""
+        return S3Place(
+            bucket=self.s3_bucket,
+            endpoint=self.s3_endpoint,
+            region=self.s3_region,
+            prefix=self.s3_prefix,
+            access_key_id=self.s3_access_key,
+            secret_access_key=self.s3_secret_key,
+            path_style=self.s3_path_style,
+            verify_tls=not self.s3_skip_tls,
         )

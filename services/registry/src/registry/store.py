@@ -13,7 +13,6 @@ from contracts.templates import TemplateDocument
 TEMPLATES = "templates"
 MANIFESTS = "manifests"
 TAGS = "tags"
-LINKS = "blob_links"
 OUTBOX = "registry_outbox"
 NODES = "nodes"
 
@@ -24,7 +23,6 @@ INDEXES = (
     Index(collection=MANIFESTS, keys=(("repository", 1), ("subject", 1), ("digest", 1))),
     Index(collection=TAGS, keys=(("repository", 1), ("reference", 1)), unique=True),
     Index(collection=TAGS, keys=(("repository", 1), ("digest", 1))),
-    Index(collection=LINKS, keys=(("digest", 1),)),
     Index(collection=OUTBOX, keys=(("at", 1),)),
 )
 
@@ -33,7 +31,8 @@ class ManifestDocument(msgspec.Struct, frozen=True, kw_only=True):
     """A manifest in a repository, its bytes as pushed. ``blobs``: digests it refers to.
 
     ``children`` are the manifests of an index. ``size`` of ``content`` in bytes; ``descriptor``
-    is the JSON that lists of referrers show.
+    is the JSON that lists of referrers show. ``revision`` grows with every push and with every
+    index that relies on it. ``orphaned``: since when nothing reaches it (see domain/garbage.py).
     """
 
     id: str = msgspec.field(name="_id")
@@ -48,6 +47,8 @@ class ManifestDocument(msgspec.Struct, frozen=True, kw_only=True):
     size: int = 0
     descriptor: bytes = b""
     pushed: datetime
+    revision: int = 0
+    orphaned: datetime | None = None
 
 
 class Described(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,16 +71,6 @@ class TagDocument(msgspec.Struct, frozen=True, kw_only=True):
     tag: str
     digest: str
     pushed: datetime
-
-
-class LinkDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """A blob may be read through a repository. ``touched``: last time a push relied on it."""
-
-    id: str = msgspec.field(name="_id")
-    repository: str
-    digest: str
-    size: int
-    touched: datetime
 
 
 class SaidDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,34 +151,6 @@ class RegistryStore:
             TAGS, TagDocument, where, sort=(("reference", 1),), limit=limit
         )
 
-    async def link(self, repository: str, digest: str) -> LinkDocument | None:
-        """The right of a repository to a blob."""
-        return await self._store.get(LINKS, LinkDocument, key(repository, digest))
-
-    async def links(self, repository: str, digests: Iterable[str]) -> list[LinkDocument]:
-        """Those of these blobs that the repository has."""
-        keys = [key(repository, digest) for digest in digests]
-        return await self._store.find(LINKS, LinkDocument, {"_id": {"$in": keys}})
-
-    async def add_link(self, repository: str, digest: str, size: int, at: datetime) -> None:
-        """Let the repository have the blob; fine when it has."""
-        link = {"repository": repository, "digest": digest, "size": size, "touched": at}
-        await self._store.write(
-            [
-                Update(
-                    collection=LINKS,
-                    where={"_id": key(repository, digest)},
-                    change={"$set": link},
-                    required=False,
-                    upsert=True,
-                )
-            ]
-        )
-
-    async def drop_link(self, repository: str, digest: str) -> None:
-        """Take the blob from the repository."""
-        await self._store.write([Delete(collection=LINKS, where={"_id": key(repository, digest)})])
-
     async def nodes(self, ids: Sequence[str]) -> list[NodeDocument]:
         """These nodes; read only, they are the scheduler's."""
         return await self._store.find(NODES, NodeDocument, {"_id": {"$in": list(ids)}})
@@ -199,6 +162,11 @@ class RegistryStore:
     async def confirmed(self, ids: Sequence[str]) -> None:
         """Forget messages that the bus has."""
         await self._store.write([Delete(collection=OUTBOX, where={"_id": {"$in": list(ids)}})])
+
+
+def at(revision: int) -> object:
+    """A filter for a ``revision``; documents from before there was one have none."""
+    return revision or {"$in": [0, None]}
 
 
 def key(repository: str, name: str) -> str:
@@ -242,14 +210,27 @@ def put_manifest(manifest: ManifestDocument) -> Write:
     """The write that adds a manifest, or moves its push date."""
     fields = plain(manifest)
     fields.pop("_id")
-    return _upsert(MANIFESTS, manifest.id, fields)
+    fields.pop("revision")
+    return _upsert(MANIFESTS, manifest.id, {"$set": fields, "$inc": {"revision": 1}})
+
+
+def relying_on(repository: str, digests: Iterable[str]) -> list[Write]:
+    """The writes that make a commit fail with Conflict unless these manifests are there."""
+    return [
+        Update(
+            collection=MANIFESTS,
+            where={"_id": key(repository, digest)},
+            change={"$set": {"orphaned": None}, "$inc": {"revision": 1}},
+        )
+        for digest in sorted(set(digests))
+    ]
 
 
 def put_tag(tag: TagDocument) -> Write:
     """The write that points a tag to its digest."""
     fields = plain(tag)
     fields.pop("_id")
-    return _upsert(TAGS, tag.id, fields)
+    return _upsert(TAGS, tag.id, {"$set": fields})
 
 
 def drop_manifest(repository: str, digest: str) -> Write:
@@ -263,11 +244,11 @@ def drop_tags(repository: str, references: Iterable[str]) -> Write:
     return Delete(collection=TAGS, where={"_id": {"$in": keys}})
 
 
-def _upsert(collection: str, identity: str, fields: dict[str, object]) -> Write:
+def _upsert(collection: str, identity: str, change: dict[str, object]) -> Write:
     return Update(
         collection=collection,
         where={"_id": identity},
-        change={"$set": fields},
+        change=change,
         required=False,
         upsert=True,
     )

@@ -10,23 +10,30 @@ import hashlib
 import os
 import re
 import shutil
+import sys
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 from chassis.clock import Clock
 from chassis.errors import Conflict, CorralError, NotFound
-from registry.blobs import FULL, Blobs, NoSpace
+from registry.blobs import FULL, PIECE, Blobs, NoSpace
+from registry.folder import Folder
 from registry.metrics import RECEIVED, UPLOADS
+from registry.room import OverQuota
 
-_PIECE = 1 << 20
 _NAME = re.compile(r"[a-f0-9-]{36}")
+_OWNER = 8
 _DATA = "data"
 _REPOSITORY = "repository"
 
 
 class UnknownUpload(NotFound):
     """The upload is not known"""
+
+
+class BegunElsewhere(UnknownUpload):
+    """The upload was begun at another registry: all requests of an upload must reach that one"""
 
 
 class OutOfOrder(Conflict):
@@ -79,7 +86,7 @@ class Upload:
         with self.data.open("rb") as file:
             file.seek(self._hashed)
             while self._hashed < self.offset:
-                piece = file.read(min(_PIECE, self.offset - self._hashed))
+                piece = file.read(min(PIECE, self.offset - self._hashed))
                 if not piece:
                     raise WrongDigest("the upload's data is shorter than it was")
                 self._hash.update(piece)
@@ -88,10 +95,17 @@ class Upload:
 
 
 class Uploads:
-    """The folders below ``base/uploads``; ``reserve`` bytes of the disk stay free."""
+    """The folders below ``uploads``; ``reserve`` bytes of the disk stay free.
 
-    def __init__(self, base: Path, blobs: Blobs, clock: Clock, reserve: int, ttl: float) -> None:
-        self._root = base / "uploads"
+    They are on this registry's disk, whatever storage the blobs are in: an upload's id begins
+    with the id of the registry that has it.
+    """
+
+    def __init__(
+        self, folder: Folder, blobs: Blobs, clock: Clock, reserve: int, ttl: float
+    ) -> None:
+        self._folder = folder
+        self._root = folder.base / "uploads"
         self._blobs = blobs
         self._clock = clock
         self._reserve = reserve
@@ -108,7 +122,8 @@ class Uploads:
     async def begin(self, repository: str) -> Upload:
         """A new, empty upload."""
         await self.make_room(0)
-        folder = self._root / str(uuid.uuid4())
+        owner = self._folder.identity[:_OWNER]
+        folder = self._root / (owner + str(uuid.uuid4())[len(owner) :])
         with _full_disk():
             upload = await asyncio.to_thread(_make, folder, repository)
         self._known[upload.id] = upload
@@ -125,15 +140,20 @@ class Uploads:
 
     async def make_room(self, size: int) -> None:
         """Raise NoSpace when ``size`` more bytes would not leave the reserve free."""
-        await asyncio.to_thread(self._blobs.check_room, size + self._reserve)
+        await asyncio.to_thread(self._check_room, size)
 
     async def append(
-        self, upload: Upload, body: AsyncIterator[bytes], begins: int | None = None
+        self,
+        upload: Upload,
+        body: AsyncIterator[bytes],
+        begins: int | None = None,
+        allowance: int = sys.maxsize,
     ) -> None:
         """Write ``body`` at the end; what came before a cut is kept.
 
         ``begins``: where the caller believes the end is (OutOfOrder when it is not). A later call
-        for the same upload takes it over: the earlier one ends with Superseded.
+        for the same upload takes it over: the earlier one ends with Superseded. An upload of more
+        than ``allowance`` bytes is dropped with OverQuota.
         """
         me = object()
         async with upload.lock:
@@ -144,7 +164,11 @@ class Uploads:
         try:
             async for piece in body:
                 buffer += piece
-                if len(buffer) >= _PIECE:
+                if upload.offset + len(buffer) > allowance:
+                    buffer.clear()
+                    await self.drop(upload)
+                    raise OverQuota(f"the quota leaves {allowance} bytes for the upload")
+                if len(buffer) >= PIECE:
                     full, buffer = bytes(buffer), bytearray()
                     await self._write(upload, me, full)
         finally:
@@ -164,6 +188,8 @@ class Uploads:
                 raise WrongDigest
             if not upload.finished:
                 await self._verify(upload, digest)
+            if await self._blobs.size(digest) is None:
+                await self._adopt(upload, digest)
         return upload.offset
 
     async def drop(self, upload: Upload) -> None:
@@ -185,10 +211,15 @@ class Uploads:
             await self._drop(upload)
             UPLOADS.labels("wrong_digest").inc()
             raise WrongDigest
-        if await self._blobs.size(digest) is None:
-            await self._blobs.adopt(upload.data, digest)
         upload.finished = digest
         UPLOADS.labels("finished").inc()
+
+    async def _adopt(self, upload: Upload, digest: str) -> None:
+        try:
+            await self._blobs.adopt(upload.data, digest)
+        except FileNotFoundError:  # it was the blob once, and was removed again
+            await self._drop(upload)
+            raise UnknownUpload from None
 
     async def _write(self, upload: Upload, me: object, piece: bytes) -> None:
         async with upload.lock:
@@ -204,8 +235,12 @@ class Uploads:
                 raise
 
     def _put(self, upload: Upload, piece: bytes) -> None:
-        self._blobs.check_room(len(piece) + self._reserve)
+        self._check_room(len(piece))
         upload.write(piece)
+
+    def _check_room(self, size: int) -> None:
+        if shutil.disk_usage(self._root).free < size + self._reserve:
+            raise NoSpace
 
     async def _load(self, identity: str) -> Upload:
         if not _NAME.fullmatch(identity):
@@ -213,7 +248,8 @@ class Uploads:
         try:
             upload = await asyncio.to_thread(_open, self._root / identity)
         except FileNotFoundError:
-            raise UnknownUpload from None
+            mine = identity.startswith(self._folder.identity[:_OWNER])
+            raise (UnknownUpload if mine else BegunElsewhere) from None
         return self._known.setdefault(identity, upload)
 
     async def _drop(self, upload: Upload) -> None:
@@ -224,8 +260,12 @@ class Uploads:
 
 def _make(folder: Path, repository: str) -> Upload:
     folder.mkdir()
-    (folder / _REPOSITORY).write_text(repository)
-    (folder / _DATA).touch()
+    try:
+        (folder / _REPOSITORY).write_text(repository)
+        (folder / _DATA).touch()
+    except OSError:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     return Upload(folder, repository)
 
 

@@ -16,6 +16,7 @@ from registry.facade import shapes
 from registry.facade.envelope import BadRequest, flag, ok, ok_v1, parameters, text, whole
 from registry.facade.index import VERSION
 from registry.facade.listing import Listing
+from registry.room import Room
 from registry.templates import Actor, Templates, gone_tags
 
 
@@ -23,12 +24,18 @@ class TemplateRoutes:
     """``/registry/…``; reads here never count as pulls."""
 
     def __init__(
-        self, templates: Templates, listing: Listing, catalog: Catalog, blobs: Blobs
+        self,
+        templates: Templates,
+        listing: Listing,
+        catalog: Catalog,
+        blobs: Blobs,
+        room: Room,
     ) -> None:
         self._templates = templates
         self._listing = listing
         self._catalog = catalog
         self._blobs = blobs
+        self._room = room
 
     def add_to(self, app: web.Application) -> None:
         """Add the routes."""
@@ -48,7 +55,7 @@ class TemplateRoutes:
 
     async def disk(self, _request: web.Request) -> web.Response:
         """Bytes free and in all."""
-        return ok(await self._blobs.disk())
+        return ok(await self._room.disk())
 
     async def list_v1(self, request: web.Request) -> web.Response:
         """One-key objects of id and name; with ``id`` one template."""

@@ -7,22 +7,31 @@ from aiohttp import web
 
 from chassis.clock import Clock
 from registry.blobs import Blobs
+from registry.holdings import Holdings
 from registry.oci.content import Content
 from registry.oci.errors import OciError
 from registry.oci.names import digest_of_path, repository_of
 from registry.store import RegistryStore
 
-_RELIED_ON = timedelta(minutes=10)
 _log = structlog.get_logger()
 
 
 class BlobRoutes:
-    """``/v2/<name>/blobs/<digest>``."""
+    """``/v2/<name>/blobs/<digest>``. ``grace``: how long what nothing needs is kept."""
 
-    def __init__(self, store: RegistryStore, blobs: Blobs, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: RegistryStore,
+        holdings: Holdings,
+        blobs: Blobs,
+        clock: Clock,
+        grace: timedelta,
+    ) -> None:
         self._store = store
+        self._holdings = holdings
         self._blobs = blobs
         self._clock = clock
+        self._fresh = grace / 4
 
     def add_to(self, app: web.Application) -> None:
         """Add the routes."""
@@ -33,28 +42,30 @@ class BlobRoutes:
     async def get(self, request: web.Request) -> web.StreamResponse:
         """The blob or a range of it; a HEAD by a pusher keeps the blob for its manifest."""
         repository, digest = repository_of(request), digest_of_path(request)
-        link = await self._store.link(repository, digest)
+        link = await self._holdings.link(repository, digest)
         if link is None:
             raise unknown()
-        now = self._clock.now()
-        if request.method == "HEAD" and now - link.touched > _RELIED_ON:
-            await self._store.add_link(repository, digest, link.size, now)
+        aged = self._clock.now() - link.touched > self._fresh
+        if request.method == "HEAD" and aged and not await self._holdings.touch(link):
+            raise unknown()
         try:
-            return await Content(self._blobs.path(digest), digest, "application/octet-stream").send(
-                request
-            )
+            blob = await self._blobs.open(digest)
         except FileNotFoundError:
             _log.error("blob.file_missing", repository=repository, digest=digest)
             raise unknown() from None
+        return await Content(blob, digest, "application/octet-stream").send(request)
 
     async def delete(self, request: web.Request) -> web.Response:
         """Take the blob from the repository, unless a manifest there needs it."""
         repository, digest = repository_of(request), digest_of_path(request)
-        if await self._store.link(repository, digest) is None:
+        link = await self._holdings.link(repository, digest)
+        if link is None:
             raise unknown()
         if await self._store.is_used(repository, digest):
             raise OciError(405, "DENIED", "a manifest of the repository refers to the blob")
-        await self._store.drop_link(repository, digest)
+        await self._holdings.release([link])
+        if await self._holdings.link(repository, digest) is not None:
+            raise OciError(405, "DENIED", "a push has just relied on the blob")
         return web.Response(status=202)
 
 

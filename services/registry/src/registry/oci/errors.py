@@ -11,6 +11,7 @@ from registry.admission import BlobsMissing
 from registry.blobs import NoSpace
 from registry.catalog import ManifestUnknown
 from registry.domain import artifact
+from registry.room import OverQuota
 from registry.uploads import OutOfOrder, Superseded, UnknownUpload, WrongDigest
 
 VERSION_HEADER = "Docker-Distribution-Api-Version"
@@ -25,6 +26,7 @@ _MEANINGS: tuple[tuple[type[Exception], int, str], ...] = (
     (BlobsMissing, 404, "MANIFEST_BLOB_UNKNOWN"),
     (artifact.WrongDigest, 400, "DIGEST_INVALID"),
     (artifact.BadManifest, 400, "MANIFEST_INVALID"),
+    (OverQuota, 403, "DENIED"),
     (Conflict, 409, "DENIED"),
     (NoSpace, 507, "UNAVAILABLE"),
     (Unavailable, 503, "UNAVAILABLE"),

@@ -5,11 +5,12 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from chassis.clock import Clock
 from contracts.artifacts import DIGEST_PATTERN, REPOSITORY_PATTERN
+from registry.arrivals import Arrivals
+from registry.holdings import Holdings
 from registry.oci.errors import OciError
 from registry.oci.names import keepable_digest, repository_of
-from registry.store import RegistryStore
+from registry.room import Room
 from registry.uploads import OutOfOrder, UnknownUpload, Upload, Uploads
 
 _RANGE = re.compile(r"(?:bytes )?([0-9]{1,18})-([0-9]{1,18})(?:/.*)?")
@@ -22,10 +23,13 @@ class UploadRoutes:
     nothing from one byte.
     """
 
-    def __init__(self, store: RegistryStore, uploads: Uploads, clock: Clock) -> None:
-        self._store = store
+    def __init__(
+        self, uploads: Uploads, arrivals: Arrivals, holdings: Holdings, room: Room
+    ) -> None:
         self._uploads = uploads
-        self._clock = clock
+        self._arrivals = arrivals
+        self._holdings = holdings
+        self._room = room
 
     def add_to(self, app: web.Application) -> None:
         """Add the routes."""
@@ -46,12 +50,14 @@ class UploadRoutes:
         digest = request.query.get("digest", "")
         if digest:
             keepable_digest(digest)
-        await self._uploads.make_room(request.content_length or 0)
+        size = request.content_length or 0
+        allowance = await self._room.allowance(repository, size)
+        await self._uploads.make_room(size)
         upload = await self._uploads.begin(repository)
         if not digest:
             return _progress(upload, 202)
-        await self._uploads.append(upload, _body(request))
-        return await self._finish(repository, upload, digest)
+        await self._uploads.append(upload, _body(request), allowance=allowance)
+        return await self._finish(upload, digest)
 
     async def status(self, request: web.Request) -> web.Response:
         """How far the upload is."""
@@ -70,12 +76,13 @@ class UploadRoutes:
         try:
             upload = await self._upload(request)
         except UnknownUpload:
-            if await self._store.link(repository, digest) is None:
+            link = await self._holdings.link(repository, digest)
+            if link is None or not await self._holdings.touch(link):
                 raise
             return _created(repository, digest)  # a repeat: the first answer was lost
         if request.can_read_body:
             await self._append(request, upload)
-        return await self._finish(repository, upload, digest)
+        return await self._finish(upload, digest)
 
     async def cancel(self, request: web.Request) -> web.Response:
         """Drop the upload."""
@@ -87,26 +94,24 @@ class UploadRoutes:
 
     async def _append(self, request: web.Request, upload: Upload) -> None:
         begins = _begins(request)
-        await self._uploads.make_room(request.content_length or 0)
+        size = request.content_length or 0
+        await self._uploads.make_room(size)
+        allowance = await self._room.allowance(upload.repository, upload.offset + size)
         try:
-            await self._uploads.append(upload, _body(request), begins)
+            await self._uploads.append(upload, _body(request), begins, allowance)
         except OutOfOrder as error:
             raise OciError(416, "BLOB_UPLOAD_INVALID", str(error), _where(upload)) from None
 
-    async def _finish(self, repository: str, upload: Upload, digest: str) -> web.Response:
-        size = await self._uploads.finish(upload, digest)
-        await self._store.add_link(repository, digest, size, self._clock.now())
-        await self._uploads.drop(upload)
-        return _created(repository, digest)
+    async def _finish(self, upload: Upload, digest: str) -> web.Response:
+        await self._arrivals.finish(upload, digest)
+        return _created(upload.repository, digest)
 
     async def _mount(self, request: web.Request, repository: str) -> web.Response | None:
         digest, source = request.query.get("mount", ""), request.query.get("from", "")
         if not DIGEST_PATTERN.fullmatch(digest) or not REPOSITORY_PATTERN.fullmatch(source):
             return None
-        link = await self._store.link(source, digest)
-        if link is None:
+        if not await self._arrivals.mount(source, repository, digest):
             return None
-        await self._store.add_link(repository, digest, link.size, self._clock.now())
         return _created(repository, digest)
 
 

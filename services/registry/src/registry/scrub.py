@@ -1,0 +1,80 @@
+"""Blobs read again, slowly, and compared with their digests: disks forget."""
+
+import asyncio
+import hashlib
+from datetime import timedelta
+
+import structlog
+
+from chassis.clock import Clock
+from registry.blobs import Blobs
+from registry.holdings import BlobDocument
+from registry.metrics import CORRUPT, MISSING, SCRUBBED
+from registry.removals import Removals
+
+_log = structlog.get_logger()
+
+
+class Scrub:
+    """Checks each blob once per ``interval`` at ``rate`` bytes a second; registries share the work.
+
+    A corrupt blob is set aside at once: it is not served any more and may be pushed again. What
+    is missing is only reported, since the next push of it makes it good.
+    """
+
+    def __init__(
+        self, removals: Removals, blobs: Blobs, clock: Clock, interval: float, rate: int
+    ) -> None:
+        self._removals = removals
+        self._blobs = blobs
+        self._clock = clock
+        self._interval = timedelta(seconds=interval)
+        self._rate = rate
+
+    async def step(self) -> None:
+        """Check every blob that is due."""
+        while self._interval and (
+            blob := await self._removals.to_check(self._clock.now() - self._interval)
+        ):
+            await self._check(blob)
+
+    async def _check(self, blob: BlobDocument) -> None:
+        try:
+            found = await self._digest(blob.digest)
+        except FileNotFoundError:
+            await self._report_missing(blob.digest)
+            return
+        except OSError as error:
+            _log.error("registry.blob_unreadable", digest=blob.digest, error=str(error))
+            return
+        if found != blob.digest:
+            await self._blobs.quarantine(blob.digest)
+            CORRUPT.inc()
+            repositories = await self._repositories(blob.digest)
+            _log.error(
+                "registry.blob_corrupt", digest=blob.digest, found=found, repositories=repositories
+            )
+
+    async def _digest(self, digest: str) -> str:
+        """The digest of what is stored, read at our pace."""
+        content = await self._blobs.open(digest)
+        total = hashlib.sha256()
+        begun, done = self._clock.monotonic(), 0
+        try:
+            async for piece in content.pieces(0, content.size):
+                await asyncio.to_thread(total.update, piece)
+                SCRUBBED.inc(len(piece))
+                done += len(piece)
+                await self._clock.sleep(done / self._rate - (self._clock.monotonic() - begun))
+        finally:
+            await content.close()
+        return f"sha256:{total.hexdigest()}"
+
+    async def _report_missing(self, digest: str) -> None:
+        repositories = await self._repositories(digest)
+        if repositories:
+            MISSING.inc()
+            _log.error("registry.blob_missing", digest=digest, repositories=repositories)
+
+    async def _repositories(self, digest: str) -> list[str]:
+        return (await self._removals.linked([digest])).get(digest, [])
