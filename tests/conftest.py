@@ -1,6 +1,6 @@
 """One mongod and one RabbitMQ per session, started on demand."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
@@ -10,6 +10,7 @@ from chassis.clock import SystemClock
 from chassis.servers import MongoServer, RabbitServer
 from chassis.store.mongo import MongoStore
 from tests.clock import ManualClock
+from tests.s3 import S3Server, s3_server
 from tests.servers import fresh_store, fresh_vhost, mongo_server, rabbit_server
 from tests.waiting import until
 
@@ -30,6 +31,13 @@ async def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ra
     await server.start()
     yield server
     server.kill()
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3Server]:
+    """An S3 server for the whole session; never stop it in a test."""
+    with s3_server() as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

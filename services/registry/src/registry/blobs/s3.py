@@ -8,15 +8,17 @@ import asyncio
 import contextlib
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import obstore
-from obstore.exceptions import BaseError, NotFoundError
+import structlog
+from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
-from chassis.errors import Unavailable
+from chassis.errors import CorralError, Unavailable
 from registry.blobs.port import Disk
 
 PART = 20 << 20
@@ -29,9 +31,15 @@ _PAGE = 1000
 _LIMITLESS = 1 << 50
 """What a bucket is said to have room for: S3 has no figure, and clients want one."""
 
+_log = structlog.get_logger()
+
 
 class S3Down(Unavailable):
     """The object storage did not answer"""
+
+
+class NoBucket(CorralError):
+    """There is no such S3 bucket"""
 
 
 class S3Place(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,11 +99,18 @@ class OpenObject:
 class S3Blobs:
     """The objects below ``blobs/sha256/`` of the bucket."""
 
-    def __init__(self, place: S3Place) -> None:
-        self._store = _client(place)
+    def __init__(self, place: S3Place, patience: float = 20.0) -> None:
+        """``patience``: seconds of trying again before S3 counts as down."""
+        self._store = _client(place, patience)
 
     async def start(self) -> None:
-        """Nothing: the bucket is there, or every call says what is wrong."""
+        """Ask for the bucket: without it every blob would seem to be missing. NoBucket."""
+        try:
+            await obstore.list_with_delimiter_async(self._store, "blobs")
+        except BaseError as error:
+            if "NoSuchBucket" in str(error):
+                raise NoBucket from None
+            _log.warning("s3.down", error=str(error)[:200])
 
     async def stop(self) -> None:
         """Nothing is open."""
@@ -127,7 +142,7 @@ class S3Blobs:
 
     async def remove(self, digest: str) -> None:
         """See Blobs."""
-        with _errors(), contextlib.suppress(NotFoundError):
+        with _errors(), contextlib.suppress(FileNotFoundError):
             await obstore.delete_async(self._store, _key(digest))
 
     async def quarantine(self, digest: str) -> None:
@@ -153,7 +168,7 @@ class S3Blobs:
                 chunk_size=max(PART, -(-size // _MOST_PARTS)),
                 max_concurrency=_AT_ONCE,
             )
-        except BaseError as error:  # also when there is no such bucket
+        except (BaseError, FileNotFoundError) as error:  # the latter when there is no bucket
             raise S3Down(f"the object storage did not take it: {str(error)[:200]}") from error
 
     async def disk(self) -> Disk:
@@ -161,7 +176,7 @@ class S3Blobs:
         return Disk(free=_LIMITLESS, total=_LIMITLESS)
 
 
-def _client(place: S3Place) -> S3Store:
+def _client(place: S3Place, patience: float) -> S3Store:
     keys: dict[str, Any] = {}
     if place.access_key_id:
         keys["access_key_id"] = place.access_key_id
@@ -178,6 +193,7 @@ def _client(place: S3Place) -> S3Store:
             "allow_invalid_certificates": not place.verify_tls,
             "timeout": "5m",  # of one part
         },
+        retry_config={"max_retries": 10, "retry_timeout": timedelta(seconds=patience)},
         **keys,
     )
 
@@ -189,10 +205,8 @@ def _key(digest: str) -> str:
 
 @contextlib.contextmanager
 def _errors() -> Iterator[None]:
-    """Turn the library's errors into ours, at this border only."""
+    """Turn the library's errors into ours, at this border only; its FileNotFoundError is ours."""
     try:
         yield
-    except NotFoundError as error:
-        raise FileNotFoundError(str(error)[:200]) from error
     except BaseError as error:
         raise S3Down(f"the object storage did not answer: {str(error)[:200]}") from error
