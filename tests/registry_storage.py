@@ -49,8 +49,7 @@ class Storage:
         clock: Clock,
         *,
         grace: float = GRACE,
-        quota: int = 0,
-        repository_quota: int = 0,
+        scrub_rate: int = 1 << 40,
     ) -> None:
         span = timedelta(seconds=grace)
         self.raw = store
@@ -60,7 +59,7 @@ class Storage:
         self.records = RegistryStore(store)
         self.holdings = Holdings(store, clock, span)
         self.removals = Removals(store, self.folder, clock)
-        self.room = Room(self.holdings, blobs, quota, repository_quota)
+        self.room = Room(self.holdings, blobs, 0, 0)
         self.uploads = Uploads(self.folder, blobs, clock, 0, 86_400)
         self.arrivals = Arrivals(self.uploads, self.holdings, self.room)
         self.templates = Templates(self.records, Outbox(self.records, MemoryBus(clock)), clock)
@@ -68,7 +67,7 @@ class Storage:
         self.garbage = Garbage(
             self.records, self.holdings, self.removals, blobs, self.room, clock, span
         )
-        self.scrub = Scrub(self.removals, blobs, clock, SCRUB_INTERVAL, 1 << 40)
+        self.scrub = Scrub(self.removals, blobs, clock, SCRUB_INTERVAL, scrub_rate)
 
     async def start(self) -> None:
         """Take the folder, make indexes, end what an earlier one left."""

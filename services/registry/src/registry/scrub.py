@@ -12,6 +12,7 @@ from registry.holdings import BlobDocument
 from registry.metrics import CORRUPT, MISSING, SCRUBBED
 from registry.removals import Removals
 
+_TICK_SECONDS = 0.01
 _log = structlog.get_logger()
 
 
@@ -65,7 +66,9 @@ class Scrub:
                 await asyncio.to_thread(total.update, piece)
                 SCRUBBED.inc(len(piece))
                 done += len(piece)
-                await self._clock.sleep(done / self._rate - (self._clock.monotonic() - begun))
+                ahead = done / self._rate - (self._clock.monotonic() - begun)
+                if ahead > _TICK_SECONDS:
+                    await self._clock.sleep(ahead)
         finally:
             await content.close()
         return f"sha256:{total.hexdigest()}"

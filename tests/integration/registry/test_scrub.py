@@ -1,0 +1,120 @@
+import asyncio
+import os
+
+import pytest
+from structlog.testing import capture_logs
+
+from contracts.artifacts import digest_of
+from registry.blobs.disk import DiskBlobs
+from registry.blobs.s3 import S3Blobs
+from registry.metrics import CORRUPT, MISSING
+from tests.clock import ManualClock
+from tests.registry_storage import SCRUB_INTERVAL, Storage, image
+from tests.waiting import until
+
+
+@pytest.fixture(params=["disk", "s3"])
+async def storage(request, own_store, tmp_path):
+    if request.param == "disk":
+        blobs = DiskBlobs(tmp_path)
+    else:
+        blobs = S3Blobs(request.getfixturevalue("s3").fresh_bucket())
+    storage = Storage(own_store, blobs, tmp_path, ManualClock())
+    await storage.start()
+    yield storage
+    await storage.folder.stop()
+
+
+async def damage(storage, digest, content):
+    """Put other content under the digest, as a failing disk would."""
+    file = storage.folder.base / "damaged"
+    file.write_bytes(content)
+    await storage.blobs.remove(digest)
+    await storage.blobs.adopt(file, digest)
+
+
+def events(logs):
+    return [entry["event"] for entry in logs if entry["event"].startswith("registry.")]
+
+
+async def scrub(storage):
+    await storage.clock.advance(SCRUB_INTERVAL + 1)
+    with capture_logs() as logs:
+        await storage.scrub.step()
+    return logs
+
+
+async def test_a_corrupt_blob_is_set_aside_and_reported_and_may_be_pushed_again(storage):
+    await storage.push("a", "v1", [b"sound", b"to be damaged"])
+    digest = digest_of(b"to be damaged")
+    await damage(storage, digest, b"to be xamaged")
+    counted = CORRUPT._value.get()
+    logs = await scrub(storage)
+    assert events(logs) == ["registry.blob_corrupt"]
+    assert logs[-1] | {"digest": digest, "repositories": ["a"]} == logs[-1]
+    assert CORRUPT._value.get() == counted + 1
+    with pytest.raises(FileNotFoundError):
+        await storage.blobs.open(digest)
+    assert await storage.broken() == [
+        f"a@{digest_of(image([b'sound', b'to be damaged']))} lacks {digest}"
+    ]
+    await storage.push_blob("a", b"to be damaged")
+    assert await storage.broken() == []
+    assert events(await scrub(storage)) == []
+
+
+async def test_what_is_missing_though_needed_is_reported(storage):
+    await storage.push("a", "v1", [b"layer"])
+    await storage.blobs.remove(digest_of(b"layer"))
+    counted = MISSING._value.get()
+    logs = await scrub(storage)
+    assert events(logs) == ["registry.blob_missing"]
+    assert MISSING._value.get() == counted + 1
+
+
+async def test_sound_blobs_are_read_once_per_interval(storage, monkeypatch):
+    opened = []
+    real = storage.blobs.open
+
+    async def counting(digest):
+        opened.append(digest)
+        return await real(digest)
+
+    monkeypatch.setattr(storage.blobs, "open", counting)
+    await storage.push("a", "v1", [b"one", b"two"])
+    await storage.scrub.step()
+    assert opened == []  # verified on the way in
+    await scrub(storage)
+    assert sorted(opened) == sorted(map(digest_of, (b"one", b"two", b"{}")))
+    await storage.scrub.step()
+    assert len(opened) == 3
+
+
+async def test_two_registries_share_the_work(storage, tmp_path):
+    other = Storage(storage.raw, storage.blobs, tmp_path / "other", storage.clock)
+    await other.start()
+    await storage.push("a", "v1", [b"one", b"two", b"three"])
+    await storage.clock.advance(SCRUB_INTERVAL + 1)
+    due = storage.clock.now()
+    taken = [await one.removals.to_check(due) for one in (storage, other, storage, other)]
+    assert len({blob.digest for blob in taken}) == 4
+    assert await other.removals.to_check(due) is None
+    await other.folder.stop()
+
+
+async def test_reading_keeps_to_the_rate(own_store, tmp_path):
+    clock = ManualClock()
+    storage = Storage(own_store, DiskBlobs(tmp_path), tmp_path, clock, scrub_rate=1 << 20)
+    await storage.start()
+    await storage.push_blob("a", os.urandom(5 << 20))
+    await clock.advance(SCRUB_INTERVAL + 1)
+    begun = clock.monotonic()
+    step = asyncio.create_task(storage.scrub.step())
+
+    async def a_while_later():
+        await clock.advance(0.25)
+        return step.done()
+
+    await until(a_while_later)
+    assert 5 <= clock.monotonic() - begun < 7
+    await storage.folder.stop()
