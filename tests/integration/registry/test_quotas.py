@@ -98,7 +98,8 @@ async def test_a_mount_over_the_quota_is_denied(limited):
     query = {"mount": digest_of(blob), "from": "a"}
     async with http.post("/v2/b/blobs/uploads/", params=query) as response:
         assert response.status == 403
-    assert (await http.head(f"/v2/b/blobs/{digest_of(blob)}")).status == 404
+    async with http.head(f"/v2/b/blobs/{digest_of(blob)}") as response:
+        assert response.status == 404
 
 
 async def test_uploads_that_end_at_once_do_not_exceed_the_registry_quota(limited):

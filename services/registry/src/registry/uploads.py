@@ -113,8 +113,9 @@ class Uploads:
         self._known: dict[str, Upload] = {}
 
     async def start(self) -> None:
-        """Make the folder."""
+        """Make the folder; drop what an earlier process left for too long."""
         await asyncio.to_thread(self._root.mkdir, parents=True, exist_ok=True)
+        await self.expire()
 
     async def stop(self) -> None:
         """Uploads stay, to be continued."""

@@ -1,0 +1,113 @@
+"""kill -9 of a registry, again and again, while users push, pull, delete and garbage is collected.
+
+On disk and on S3 at once; after every few kills, and at the end, all that any manifest refers to
+must be there with the right content, and every tag that was acknowledged.
+"""
+
+import asyncio
+import os
+import random
+from pathlib import Path
+
+import aiohttp
+
+from chassis.clock import SystemClock
+from chassis.servers import MongoServer
+from chassis.store.mongo import MongoStore
+from contracts.artifacts import digest_of
+from registry.blobs import Blobs
+from registry.blobs.disk import DiskBlobs
+from registry.blobs.s3 import S3Blobs, S3Place
+from tests.processes import Cloud, running_cloud
+from tests.registry_storage import Storage
+from tests.registry_users import User, count, shared_layers
+from tests.servers import fresh_vhost
+
+KILLS = 27  # of each
+BETWEEN = (0.05, 0.7)  # seconds up
+LOOKS = 3
+REPOSITORIES = ["a", "b", "team/c"]
+GARBAGE = {"gc_interval": 0.05, "gc_grace": 1.0, "scrub_interval": 1.0}
+
+
+class Arena:
+    """One registry that is killed, its users, and what lies underneath."""
+
+    def __init__(self, cloud: Cloud, store: MongoStore, blobs: Blobs, seed: int) -> None:
+        self.cloud = cloud
+        self.storage = Storage(store, blobs, cloud.folder / "looking", SystemClock())
+        self.kills = 0
+        self._rng = random.Random(seed)
+        self._layers = shared_layers(seed)
+
+    async def run(self) -> list[User]:
+        """Kill it while the users work, then let them finish; they are returned."""
+        limits = aiohttp.ClientTimeout(total=20)
+        async with aiohttp.ClientSession(self.cloud.registry_url, timeout=limits) as http:
+            users = [User(http, name, REPOSITORIES, self._layers) for name in REPOSITORIES]
+            await self.cloud.up("registry")
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._kill())
+                for user in users:
+                    group.create_task(user.work(lambda: self.kills < KILLS))
+            for user in users:
+                await user.insist(user.check)
+            self.cloud.kill("registry")
+            await self.look()
+            return users
+
+    async def look(self) -> None:
+        """Every reference has its content, and all content is what its name says."""
+        assert await self.storage.broken() == []
+        async for batch in self.storage.blobs.stored():
+            for digest, size in batch.items():
+                assert digest_of(await self.storage.blobs.read(digest, size)) == digest
+
+    async def _kill(self) -> None:
+        while self.kills < KILLS:
+            await asyncio.sleep(self._rng.uniform(*BETWEEN))
+            self.cloud.kill("registry")
+            self.kills += 1
+            if self.kills % (KILLS // LOOKS) == 0:
+                await self.look()
+            self.cloud.start("registry")
+            if self.kills % 3:  # every third one is killed while it starts
+                await self.cloud.up("registry")
+        await self.cloud.up("registry")
+
+
+async def arena(
+    folder: Path, mongod: MongoServer, broker: str, place: S3Place | None
+) -> list[User]:
+    database = f"test_{os.urandom(6).hex()}"
+    store = MongoStore(mongod.url, database)
+    given = dict(GARBAGE)
+    blobs: Blobs = DiskBlobs(folder / "registry" / "blobs")
+    if place is not None:
+        blobs = S3Blobs(place)
+        given |= {"blob_backend": "s3", "s3_bucket": place.bucket, "s3_endpoint": place.endpoint}
+        given |= {"s3_access_key": place.access_key_id, "s3_secret_key": place.secret_access_key}
+    try:
+        async with running_cloud(folder, mongod.url, broker, database) as cloud:
+            cloud.registry(**given)
+            running = Arena(cloud, store, blobs, len(folder.name))
+            users = await running.run()
+            assert "Traceback" not in str(cloud.log_of("registry"))
+            return users
+    finally:
+        await store.stop()
+
+
+async def test_fifty_kills_break_nothing_that_was_acknowledged(mongod, rabbitmq, s3, tmp_path):
+    async with asyncio.TaskGroup() as group:
+        parties = [
+            group.create_task(arena(tmp_path / kind, mongod, await fresh_vhost(rabbitmq), place))
+            for kind, place in (("disk", None), ("s3", s3.fresh_bucket()))
+        ]
+    for party in parties:
+        done = count(party.result())
+        print(done)
+        assert done["pushed"] > KILLS / 2
+        assert done["pulled"] > 0
+        assert done["deleted"] > 0
+        assert done["cut"] > 0
