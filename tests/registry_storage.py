@@ -105,7 +105,13 @@ class Storage:
 
     async def push_index(self, repository: str, tag: str, children: list[str]) -> str:
         """Push an index of manifests that are here."""
-        return await self.put(repository, tag, index(children), INDEX_TYPE)
+        described = []
+        for child in children:
+            found = await self.catalog.find(repository, child)
+            size = len(found.content)
+            described.append({"mediaType": MANIFEST_TYPE, "digest": child, "size": size})
+        content = {"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": described}
+        return await self.put(repository, tag, msgspec.json.encode(content), INDEX_TYPE)
 
     async def put(
         self, repository: str, tag: str, content: bytes, media_type: str = MANIFEST_TYPE
@@ -164,11 +170,3 @@ def image(layers: list[bytes], subject: str = "") -> bytes:
     if subject:
         manifest["subject"] = {"mediaType": MANIFEST_TYPE, "digest": subject, "size": 1}
     return msgspec.json.encode(manifest)
-
-
-def index(children: list[str]) -> bytes:
-    """An index of manifests."""
-    described = [{"mediaType": MANIFEST_TYPE, "digest": child, "size": 1} for child in children]
-    return msgspec.json.encode(
-        {"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": described}
-    )

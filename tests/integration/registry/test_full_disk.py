@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from contracts.artifacts import digest_of
-from tests.registries import push, qcow2, running_registry
+from tests.registries import push, qcow2, qcow2_over, running_registry
 from tests.small_disk import SIZE, small_disk
 
 BLIND = -(1 << 50)
@@ -63,7 +63,7 @@ async def test_a_write_that_fails_is_said_so_and_what_was_there_is_untouched(
     async with http.get(where) as response:
         assert response.status == 404  # cleanly gone, and so is the space it took
     assert list((registry.base / "uploads").iterdir()) == []
-    await push(client, "a", "v2", [layer, qcow2(500_000, backing=b"a" * 64)])
+    await push(client, "a", "v2", [layer, qcow2_over(layer, 500_000)])
 
 
 async def test_an_upload_on_a_full_disk_begins_anew_when_there_is_space_again(http, registry, disk):

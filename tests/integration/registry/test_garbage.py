@@ -6,7 +6,7 @@ from chassis.store.port import Delete
 from contracts.artifacts import digest_of
 from registry.blobs.disk import DiskBlobs
 from tests.clock import ManualClock
-from tests.registries import qcow2
+from tests.registries import qcow2, qcow2_over
 from tests.registry_storage import GRACE, Storage
 
 CONFIG = digest_of(b"{}")
@@ -121,11 +121,13 @@ async def test_a_blob_of_two_repositories_goes_with_the_last(storage):
 
 
 async def test_a_revert_frees_exactly_what_no_other_version_needs(storage):
-    base, middle, top = qcow2(), qcow2(), qcow2()
+    base = qcow2()
+    middle = qcow2_over(base)
+    top = qcow2_over(middle)
     await storage.push_template("a", "v1", [base])
     await storage.push_template("a", "v2", [base, middle])
     await storage.push_template("a", "v3", [base, middle, top])
-    await storage.push_template("b", "v1", [top])
+    await storage.push("b", "v1", [top])
     before = await storage.stored()
     await storage.revert("a", 1)
     await collect(storage)

@@ -7,13 +7,13 @@ import pytest
 
 from chassis.errors import Unavailable
 from chassis.store.port import Update
-from contracts.artifacts import INDEX_TYPE, digest_of
+from contracts.artifacts import digest_of
 from registry.admission import BlobsMissing
 from registry.blobs.disk import DiskBlobs
 from registry.blobs.s3 import S3Blobs
 from registry.holdings import Lost
 from tests.clock import ManualClock
-from tests.registry_storage import GRACE, Storage, image, index
+from tests.registry_storage import GRACE, Storage, image
 from tests.waiting import until
 
 LAYER = digest_of(b"layer")
@@ -165,7 +165,7 @@ async def test_a_manifest_dropped_between_the_check_of_an_index_and_its_commit_i
     await storage.clock.advance(GRACE + 1)
     before(storage.templates, "change", storage.garbage.sweep)
     with pytest.raises(BlobsMissing):
-        await storage.put("a", "all", index([child]), INDEX_TYPE)
+        await storage.push_index("a", "all", [child])
     assert await storage.manifests() == set()
 
 

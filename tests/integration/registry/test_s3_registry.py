@@ -15,7 +15,7 @@ from contracts.artifacts import digest_of
 from corral.registry import RegistryClient
 from registry.blobs.s3 import S3Blobs
 from tests.processes import running_cloud
-from tests.registries import push, qcow2, running_registry
+from tests.registries import push, qcow2, qcow2_over, running_registry
 from tests.waiting import until
 
 NO_BROKER = "amqp://guest:guest@127.0.0.1:9/"
@@ -66,7 +66,8 @@ async def begin(http):
 
 async def test_a_template_is_pushed_listed_and_pulled(running, tmp_path):
     registry, http, client = running
-    layers = [qcow2(3_000_000), qcow2(70_000, backing=b"a" * 64)]
+    base = qcow2(3_000_000)
+    layers = [base, qcow2_over(base)]
     await push(client, "a", "v1", layers)
     for layer in layers:
         target = tmp_path / digest_of(layer)
