@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+import shutil
 from pathlib import Path
 
 import aiohttp
@@ -10,6 +11,7 @@ import msgspec
 import pytest
 
 from contracts.artifacts import digest_of
+from corral.registry import RegistryClient, RegistryError
 from tests.registries import push, qcow2, qcow2_over, running_registry
 from tests.small_disk import SIZE, small_disk
 
@@ -130,3 +132,12 @@ async def test_abandoned_uploads_of_an_earlier_process_are_cleaned(own_store, tm
         os.utime(path, (1, 1))
     async with running_registry(own_store, tmp_path):
         assert not folder.exists()
+
+
+async def test_the_reserve_of_the_disk_is_not_used_up(own_store, tmp_path):
+    reserve = shutil.disk_usage(tmp_path).total
+    async with running_registry(own_store, tmp_path / "r", reserve=reserve) as registry:
+        async with RegistryClient(registry.address) as client:
+            with pytest.raises(RegistryError) as caught:
+                await client.push_blob("a", digest_of(b"x"), b"x")
+        assert caught.value.status == 507

@@ -1,27 +1,20 @@
 import asyncio
-import hashlib
 import io
 import os
-import shutil
-import signal
-import sys
 from collections.abc import AsyncIterator
 
 import aiohttp
-import msgspec
 import pytest
 
 from chassis.clock import SystemClock
-from chassis.servers.process import free_port
 from chassis.store.mongo import MongoStore
 from contracts.artifacts import digest_of
-from corral.registry import RegistryClient, RegistryError
 from registry.blobs.disk import DiskBlobs
 from registry.folder import Folder
 from registry.uploads import Superseded, UnknownUpload, Uploads
 from tests.clock import ManualClock
 from tests.registries import running_registry
-from tests.servers import ROOT, fresh_store, mongo_server
+from tests.servers import mongo_server
 from tests.waiting import until
 
 
@@ -200,102 +193,6 @@ async def test_an_upload_that_nobody_continues_expires(tmp_path):
     await uploads.expire()
     with pytest.raises(UnknownUpload):
         await uploads.get("a", upload.id)
-
-
-async def test_a_disk_that_fills_up_is_said_so_and_nothing_is_left(http, registry):
-    where = await begin(http)
-    folder = registry.base / "uploads" / where.rpartition("/")[2]
-    (folder / "data").unlink()
-    (folder / "data").symlink_to("/dev/full")
-    async with http.patch(where, data=bytes(100_000)) as response:
-        body = msgspec.json.decode(await response.read())
-        assert response.status == 507
-        assert body["errors"][0]["message"] == "The registry's disk is full"
-    assert not folder.exists()
-    async with http.get(where) as response:
-        assert response.status == 404
-    assert registry.blob_files() == []
-
-
-async def test_the_reserve_of_the_disk_is_not_used_up(own_store, tmp_path):
-    reserve = shutil.disk_usage(tmp_path).total
-    async with running_registry(own_store, tmp_path / "r", reserve=reserve) as registry:
-        async with RegistryClient(registry.address) as client:
-            with pytest.raises(RegistryError) as caught:
-                await client.push_blob("a", digest_of(b"x"), b"x")
-        assert caught.value.status == 507
-
-
-class Process:
-    """A registry in a process of its own, to be killed."""
-
-    def __init__(self, base, store_arguments):
-        self.port = free_port()
-        self.base = base
-        self._arguments = store_arguments
-        self._process = None
-
-    async def start(self):
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-m", "tests.registries", str(self.port), str(self.base), *self._arguments),
-            cwd=ROOT,
-            stdout=asyncio.subprocess.DEVNULL,
-        )
-        await until(self._listens, limit=30)
-
-    async def kill(self):
-        self._process.send_signal(signal.SIGKILL)
-        await self._process.wait()
-
-    async def _listens(self):
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        except OSError:
-            return False
-        writer.close()
-        return True
-
-
-async def test_kill_during_a_push_leaves_no_corrupt_blob_and_the_push_goes_on(mongod, tmp_path):
-    store = fresh_store(mongod)
-    process = Process(tmp_path / "registry", (mongod.url, store._database.name))
-    content = tmp_path / "disk"
-    content.write_bytes(os.urandom(48 << 20))
-    digest = digest_of(content.read_bytes())
-    await process.start()
-    moved = 0
-    kills = 0
-
-    def note(count):
-        nonlocal moved
-        moved += count
-
-    try:
-        async with RegistryClient(
-            f"http://127.0.0.1:{process.port}", tries=30, chunk=2 << 20
-        ) as client:
-            push = asyncio.create_task(client.push_blob("a", digest, content, note))
-            for share in (0.2, 0.5, 0.8):
-                await until(lambda share=share: moved > share * (48 << 20) or push.done())
-                if not push.done():
-                    await process.kill()
-                    kills += 1
-                    for file in (process.base / "blobs").rglob("*"):
-                        assert not file.is_file() or is_whole(file)
-                    await process.start()
-            assert await push
-            assert kills >= 1
-            target = tmp_path / "pulled"
-            await client.fetch("a", digest, target)
-            assert target.read_bytes() == content.read_bytes()
-    finally:
-        await process.kill()
-        await store.stop()
-
-
-def is_whole(file):
-    return hashlib.sha256(file.read_bytes()).hexdigest() == file.name
 
 
 async def test_the_last_request_may_be_repeated(http, client):

@@ -7,7 +7,6 @@ ROOT = Path(__file__).parents[3]
 LONGEST = 300
 LONGER = {
     "libs/chassis/src/chassis/store/mongo.py": 305,
-    "tests/integration/registry/test_uploads.py": 335,
 }
 """Files that are longer, and how long they may be. Only ever take one away or lower its figure."""
 
