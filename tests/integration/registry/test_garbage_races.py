@@ -189,6 +189,17 @@ async def test_a_reservation_that_was_broken_gives_no_link(storage):
     assert await storage.holdings.link("a", LAYER) is None
 
 
+async def test_a_reservation_that_another_has_succeeded_gives_no_link(storage):
+    """The content that it found stored was collected; the other's may never come."""
+    async with storage.holdings.reserved(LAYER, 5) as blob:
+        await storage.raw.write([aged(blob)])
+        await storage.garbage.sweep()
+        async with storage.holdings.reserved(LAYER, 5):
+            with pytest.raises(Lost):
+                await storage.holdings.grant("a", blob)
+    assert await storage.holdings.link("a", LAYER) is None
+
+
 def aged(blob):
     """As if nobody had renewed the reservation: its process stood still."""
     change = {"$set": {"touched": blob.touched - timedelta(days=1)}}

@@ -54,6 +54,10 @@ class S3Place(msgspec.Struct, frozen=True, kw_only=True):
     path_style: bool = True
     verify_tls: bool = True
 
+    def __repr__(self) -> str:
+        """Without the keys."""
+        return f"S3Place({self.bucket} at {self.endpoint or self.region})"
+
 
 class OpenObject:
     """See Reading. One piece is fetched ahead, so memory does not grow with the blob."""

@@ -1,0 +1,39 @@
+import msgspec
+
+from chassis.config import load, printable
+from registry.blobs.s3 import S3Place
+from registry.config import Settings
+
+S3 = {
+    "ANKA_BACKEND_TYPE": "s3",
+    "ANKA_BACKEND_S3_BUCKET": "images",
+    "ANKA_BACKEND_S3_PATH_STYLE": "false",
+    "CORRAL_S3_ENDPOINT": "http://127.0.0.1:9000",
+    "CORRAL_S3_ACCESS_KEY": "who",
+    "CORRAL_S3_SECRET_KEY": "hush",
+}
+
+
+def test_a_bucket_is_named_by_documented_and_by_our_names():
+    settings = load(Settings, S3)
+    assert settings.blob_backend == "s3"
+    assert settings.s3 == S3Place(
+        bucket="images",
+        endpoint="http://127.0.0.1:9000",
+        access_key_id="who",
+        secret_access_key="hush",
+        path_style=False,
+    )
+
+
+def test_keys_are_never_printed():
+    settings = load(Settings, S3)
+    for text in (str(printable(settings)), repr(settings.s3)):
+        assert "hush" not in text
+        assert "images" in text
+
+
+def test_defaults_are_a_disk_without_quotas():
+    settings = load(Settings, {})
+    assert (settings.blob_backend, settings.quota_bytes) == ("disk", 0)
+    assert msgspec.structs.replace(settings, blob_backend="s3").s3.bucket == "anka-registry"
