@@ -21,8 +21,8 @@ from node_agent.agent import Agent
 from node_agent.app import build
 from node_agent.config import AgentSettings
 from node_agent.drivers.port import VmDriver
-from node_agent.drivers.simulated import SimulatedDriver, SimulatedHardware
-from node_agent.drivers.simulated_host import Delays, Fault, HistoryLine
+from node_agent.drivers.simulated import SimulatedDriver
+from node_agent.drivers.simulated_host import Delays, Fault, HistoryLine, SimulatedHardware
 from node_agent.inbox import Inbox
 from node_agent.journal import Journal
 from node_agent.publisher import Publisher

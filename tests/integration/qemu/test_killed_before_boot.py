@@ -12,9 +12,9 @@ KILLED_BEFORE_THE_FIRST_INSTRUCTION = """
 import asyncio, os, sys
 from pathlib import Path
 from chassis.clock import SystemClock
-from node_agent.drivers.qemu import QemuDriver, QemuSettings, vm
+from node_agent.drivers.qemu import QemuDriver, QemuSettings, launch
 from node_agent.drivers.qemu.accelerator import Accelerator
-vm.Vm._configure = lambda _vm: os._exit(9)
+launch.Launch._let_run = lambda _launch: os._exit(9)
 settings = QemuSettings(root=Path(sys.argv[1]), accelerator=Accelerator.TCG)
 asyncio.run(QemuDriver(settings, SystemClock()).start(sys.argv[2]))
 """

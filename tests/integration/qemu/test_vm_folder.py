@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from contracts.artifacts import CONFIG_TYPE, Descriptor, Manifest, TemplateConfig, digest_of
 from contracts.templates import TemplateRef
 from contracts.vms import PortRule
 from node_agent.drivers.port import CannotHonour, HostFault, NoSpace
@@ -20,6 +21,10 @@ def record(name: str = "vm") -> VmRecord:
         template=TemplateRef(
             id="t", name="t", tag="v1", version=0, arch="amd64", repository="t", digest=""
         ),
+        manifest=Manifest(
+            config=Descriptor(media_type=CONFIG_TYPE, digest=digest_of(b""), size=0), layers=()
+        ),
+        config=TemplateConfig(name="t"),
         cpu=1,
         ram_mb=128,
         mac_address="52:54:00:00:00:01",
@@ -105,10 +110,10 @@ async def test_a_full_disk_is_told_as_such(tmp_path: Path, monkeypatch: pytest.M
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
     with pytest.raises(NoSpace):
-        await qcow2.create_overlay(tmp_path / "disk", tmp_path / "base", None)
+        await qcow2.create_overlay(tmp_path / "disk", tmp_path / "base", 512)
     tool.write_text("#!/bin/sh\necho broken >&2\nexit 1\n")
     with pytest.raises(HostFault, match="qemu-img: broken"):
-        await qcow2.create_overlay(tmp_path / "disk", tmp_path / "base", None)
+        await qcow2.create_overlay(tmp_path / "disk", tmp_path / "base", 512)
 
 
 def test_a_full_disk_fails_the_record_and_keeps_the_old_one(tmp_path: Path) -> None:
@@ -121,6 +126,6 @@ def test_a_full_disk_fails_the_record_and_keeps_the_old_one(tmp_path: Path) -> N
 
 
 def arguments(name: str = "vm") -> list[str]:
-    return machine.arguments(
-        record(name), accelerator="tcg", bind="127.0.0.1", kernel=None, initrd=None
-    )
+    disks = (Path("disk.qcow2"), Path("layer.qcow2"))
+    boot = machine.Boot(accelerator="tcg", bind="127.0.0.1", disks=disks)
+    return machine.arguments(record(name), boot)

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from contracts.nodes import NodeHello
-from contracts.vms import Overrides, VmFailed, VmGone, VmPhase, VmRestarted, VmStarted
+from contracts.vms import VmFailed, VmGone, VmPhase, VmRestarted, VmStarted
 from node_agent.drivers.port import VmDriver, VmSpec
+from node_agent.drivers.simulated_host import Fault, FaultKind
 from node_agent.journal import Journal
 from tests.agent_world import CLOUD, AgentWorld, a_template
 from tests.clock import settle
@@ -224,19 +225,17 @@ async def test_a_restart_is_not_done_twice_by_the_next_agent(world: AgentWorld, 
 
 
 async def test_a_failure_is_remembered_across_a_kill(world: AgentWorld):
+    world.faults = (Fault(verb="clone", nth=1, kind=FaultKind.CANNOT_HONOUR),)
     await world.start()
-    await world.order(
-        world.run_vm(template=a_template(suspended=True), overrides=Overrides(vcpu=4))
-    )
-    await world.heard(VmFailed)
+    await world.order(world.run_vm())
+    first = await world.heard(VmFailed)
     await until(lambda: world.vm().record.confirmed)
     await written(world)
     await world.kill()
+    world.faults = ()
     await world.start()
-    await world.order(
-        world.run_vm(template=a_template(suspended=True), overrides=Overrides(vcpu=4))
-    )
-    assert (await world.heard(VmFailed, 2)).message == "vcpu: the template is suspended"
+    await world.order(world.run_vm())
+    assert (await world.heard(VmFailed, 2)).message == first.message
     assert not world.history()
 
 

@@ -11,8 +11,8 @@ from contracts.nodes import CachedTemplate
 from contracts.templates import TemplateRef
 from contracts.vms import VmFailed, VmStarted
 from node_agent.drivers.port import HostFault, NoSpace, VmSpec
-from node_agent.drivers.simulated import SimulatedDriver, SimulatedHardware
-from node_agent.drivers.simulated_host import Delays
+from node_agent.drivers.simulated import SimulatedDriver
+from node_agent.drivers.simulated_host import Delays, SimulatedHardware
 from node_agent.image_cache import ImageCache
 from node_agent.workers import Workers
 from tests.agent_world import NODE, AgentWorld, a_template

@@ -70,12 +70,14 @@ async def test_what_the_driver_cannot_honour_is_final_and_names_the_field(
     assert not world.history()
 
 
-async def test_a_suspended_template_takes_no_new_cpus(world: AgentWorld):
+@pytest.mark.parametrize(("overrides", "verb"), [({}, "resume"), ({"vcpu": 4}, "start")])
+async def test_a_suspended_tag_goes_on_where_it_was_unless_its_hardware_is_to_differ(
+    world: AgentWorld, overrides: dict[str, int], verb: str
+):
     await world.start()
-    order = world.run_vm(template=a_template(suspended=True), overrides=Overrides(vcpu=4))
-    await world.order(order)
-    failed = await world.heard(VmFailed)
-    assert (failed.final, failed.message) == (True, "vcpu: the template is suspended")
+    template = a_template(suspended=True)
+    await world.started(template=template, overrides=Overrides(**overrides))
+    assert [line.verb for line in world.history()] == ["clone", verb]
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,7 @@ from urllib.parse import urlsplit
 from chassis.config import BadSettings, Settings
 from contracts.nodes import CapacityMode
 from node_agent.domain.names import DEFAULT_PREFIX
-from node_agent.drivers.simulated import SimulatedHardware
-from node_agent.drivers.simulated_host import Delays, Fault, FaultKind
+from node_agent.drivers.simulated_host import Delays, Fault, FaultKind, SimulatedHardware
 
 SIMULATED = "simulated"
 
@@ -67,6 +66,7 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
     sim_script: float = 0.0
     sim_stop: float = 0.0
     sim_lifetime: float = 0.0
+    sim_save: float = 0.0
     sim_faults: str = ""
     sim_state: str = ""
     sim_arch: str = "amd64"
@@ -113,6 +113,7 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
             script=self.sim_script,
             stop=self.sim_stop,
             lifetime=self.sim_lifetime,
+            save=self.sim_save,
         )
 
     @property

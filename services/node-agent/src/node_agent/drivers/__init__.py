@@ -8,8 +8,8 @@ import msgspec
 
 from chassis.clock import Clock
 from node_agent.drivers.port import VmDriver
-from node_agent.drivers.simulated import SimulatedDriver, SimulatedHardware
-from node_agent.drivers.simulated_host import Delays, Fault
+from node_agent.drivers.simulated import SimulatedDriver
+from node_agent.drivers.simulated_host import Delays, Fault, SimulatedHardware
 
 
 class DriverOptions(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,10 +9,12 @@ DriverError
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from enum import StrEnum
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
+from contracts.artifacts import Descriptor, TemplateConfig
 from contracts.nodes import CachedTemplate, HypervisorVersion, NodeUsage, UsbDevice
 from contracts.templates import TemplateRef
 from contracts.vms import Overrides, ScriptResult, VmInfo
@@ -92,6 +94,19 @@ class ListedVm(msgspec.Struct, frozen=True, kw_only=True):
     attempt: int = 0
 
 
+class SavedImage(msgspec.Struct, frozen=True, kw_only=True):
+    """A VM as an image: what a manifest is made of, and where the content is.
+
+    ``layers`` in the manifest's order; ``files`` has the content of each by digest. ``repository``
+    is that of the template which the VM was made of: what is not new may be there already.
+    """
+
+    config: TemplateConfig
+    layers: tuple[Descriptor, ...]
+    files: Mapping[str, Path | bytes]
+    repository: str = ""
+
+
 class ImageSource(Protocol):
     """Where a template's manifest and blobs come from (the registry, or a neighbour)."""
 
@@ -148,7 +163,10 @@ class VmDriver(Protocol):
         ...
 
     async def start(self, name: str) -> VmInfo:
-        """Boot it; returns when the guest answers, ``ip`` perhaps still empty."""
+        """Boot it, or have it go on where it was suspended or where a ``save`` broke off.
+
+        Returns when the guest answers, ``ip`` perhaps still empty.
+        """
         ...
 
     async def info(self, name: str) -> VmInfo:
@@ -165,6 +183,14 @@ class VmDriver(Protocol):
 
     async def stop(self, name: str) -> None:
         """Power off; the VM and its disk stay."""
+        ...
+
+    async def save(self, name: str, *, suspend: bool, test: bool = False) -> SavedImage:
+        """Suspend or stop it, and make an image of it; once more, it goes on where it was.
+
+        ``test``: see first that a suspended guest can be woken up. The VM stays suspended or
+        stopped, and ``start`` has it run again, also after an error.
+        """
         ...
 
     async def delete(self, name: str) -> None:

@@ -5,15 +5,19 @@ What every driver promises, and this one does without a real VM:
 - ``clone`` makes a stopped VM of a cached tag. It exists under its name at once, with its labels,
   and has its uuid, MAC and forwarded ports. Without overrides: the template's CPUs and memory,
   a MAC of its own, and one rule ``ssh`` that forwards the next free host port from 10000 on to
-  port 22. An override that a suspended template cannot take is refused with CannotHonour that
-  begins with the override's name. A second VM of one name is a HostFault.
+  port 22. A clone of a suspended tag is suspended, unless the host or an override rules that out:
+  then it is stopped, and boots from its disk. A second VM of one name is a HostFault.
 - ``start`` returns when the guest has booted. ``ip`` may stay empty for a while after that.
-  Starting a running VM changes nothing and tells its info. ``start_date`` is the last boot.
+  Starting a running VM changes nothing and tells its info. ``start_date`` is the last boot. A
+  suspended VM goes on where it was.
 - ``run_script`` runs in the guest; a failing script is a result and no error. The make-believe
   shell knows three words, one a line: ``sleep N``, ``echo TEXT`` and ``exit N``; others do nothing.
   Beyond the time limit the result has ``return_code`` -1 and ``did_timeout``.
 - ``restart`` and ``stop`` keep the disk, the ports and the MAC. A guest may shut itself down at
   any time: its status is ``stopped`` then, and the VM is still there.
+- ``save`` suspends or stops a running VM and makes an image of it: the same one until the VM runs
+  again, so that a save that broke off can be repeated. After it, or after any failure of it,
+  ``start`` has the VM run on. A VM that is stopped cannot be suspended: HostFault.
 - ``delete`` of a VM that is not there is fine: after it there is none.
 - ``list_vms`` tells every VM with its labels, also those that a killed agent left behind.
 - ``pull`` has a tag in the cache, least recently used first in ``templates``; a pull that was
@@ -38,33 +42,27 @@ from node_agent.drivers.port import (
     ImageSource,
     ListedVm,
     Progress,
+    SavedImage,
     VmMissing,
     VmSpec,
 )
 from node_agent.drivers.simulated_faults import Faults
-from node_agent.drivers.simulated_guest import boot, check_suspended, end, logs_of, make
+from node_agent.drivers.simulated_guest import RUNNING, STOPPED, SUSPENDED, boot, end, logs_of, make
 from node_agent.drivers.simulated_host import (
     Delays,
     Fault,
     FaultKind,
     HistoryLine,
     Hypervisor,
+    SimulatedHardware,
     SimulatedVm,
 )
+from node_agent.drivers.simulated_image import image_of
 from node_agent.drivers.simulated_ports import HostPorts
 from node_agent.drivers.simulated_shell import read_script
 
 _PULL_STEPS = 10
 _TIMED_OUT = -1
-
-
-class SimulatedHardware(msgspec.Struct, frozen=True, kw_only=True):
-    """The host that is pretended: GiB of memory, bytes of disk."""
-
-    arch: str = "amd64"
-    cpu_count: int = 16
-    ram_gb: int = 64
-    disk_size: int = 1 << 40
 
 
 NO_DELAYS = Delays()
@@ -78,7 +76,7 @@ class SimulatedDriver:
     """
 
     name = "simulated"
-    capabilities = frozenset(Capability) - {Capability.SUSPEND, Capability.COMMIT}
+    capabilities = frozenset(Capability)
 
     def __init__(
         self,
@@ -128,19 +126,8 @@ class SimulatedDriver:
         return self._facts
 
     async def usage(self) -> NodeUsage:
-        """See VmDriver. CPUs and memory of VMs that run count as used."""
-        cores = memory = 0
-        for vm in self.hypervisor.vms.values():
-            if vm.info.status == "running":
-                cores += vm.info.cpu_cores
-                memory += vm.info.ram_mb
-        used = sum(self.hypervisor.sizes.values())
-        return NodeUsage(
-            cpu_util=min(cores / self._hardware.cpu_count, 1.0),
-            ram_util=min(memory / (self._hardware.ram_gb * 1024), 1.0),
-            free_disk=max(self._hardware.disk_size - used, 0),
-            used_disk=used,
-        )
+        """See VmDriver."""
+        return self.hypervisor.usage(self._hardware)
 
     async def templates(self) -> Sequence[CachedTemplate]:
         """See VmDriver."""
@@ -181,7 +168,6 @@ class SimulatedDriver:
             raise HostFault(f"{spec.name}: already exists")
         if spec.template.digest not in self.hypervisor.templates:
             raise HostFault(f"{spec.template.name}:{spec.template.tag} is not in the cache")
-        check_suspended(spec)
         if self._delays.clone:
             await self._clock.sleep(self._delays.clone)
         self.hypervisor.touch_template(spec.template.digest)
@@ -193,7 +179,8 @@ class SimulatedDriver:
 
     async def start(self, name: str) -> VmInfo:
         """See VmDriver."""
-        return await self._boot(name, "start")
+        suspended = self._vm(name).info.status == SUSPENDED
+        return await self._boot(name, "resume" if suspended else "start")
 
     async def info(self, name: str) -> VmInfo:
         """See VmDriver."""
@@ -229,6 +216,23 @@ class SimulatedDriver:
         self.hypervisor.save(vm, "stop", now)
         self._after(fault, name)
 
+    async def save(self, name: str, *, suspend: bool, test: bool = False) -> SavedImage:  # noqa: ARG002 -- any simulated guest wakes up
+        """See VmDriver."""
+        vm = self._vm(name)
+        fault = await self.faults.strike("save")
+        if self._now(vm).status == RUNNING:
+            if self._delays.stop:
+                await self._clock.sleep(self._delays.stop)
+            verb, status = ("suspend", SUSPENDED) if suspend else ("stop", STOPPED)
+            end(vm, self._clock.now(), status)
+            self.hypervisor.save(vm, verb, self._clock.now())
+        elif suspend and vm.info.status == STOPPED:
+            raise HostFault(f"{name} does not run")
+        if self._delays.save:
+            await self._clock.sleep(self._delays.save)
+        self._after(fault, name)
+        return image_of(vm, self._hardware.arch)
+
     async def delete(self, name: str) -> None:
         """See VmDriver."""
         fault = await self.faults.strike("delete")
@@ -262,7 +266,7 @@ class SimulatedDriver:
         fault = await self.faults.strike("start")
         if self._delays.start:
             await self._clock.sleep(self._delays.start)
-        if self._now(vm).status != "running":
+        if self._now(vm).status != RUNNING:
             now = self._clock.now()
             boot(vm, self._next_address(), self._delays, now)
             self.hypervisor.save(vm, verb, now)
@@ -272,7 +276,7 @@ class SimulatedDriver:
 
     def _now(self, vm: SimulatedVm) -> VmInfo:
         """The VM's info with what time has done to it."""
-        if vm.info.status != "running":
+        if vm.info.status != RUNNING:
             return vm.info
         if vm.ends_at is not None and self._clock.now() >= vm.ends_at:
             end(vm, vm.ends_at)

@@ -6,19 +6,22 @@ from datetime import datetime, timedelta
 import msgspec
 
 from contracts.vms import PortForward, VmInfo
-from node_agent.drivers.port import CannotHonour, VmSpec
+from node_agent.drivers.port import VmSpec
 from node_agent.drivers.simulated_host import Delays, SimulatedVm
 
-_NOT_SUSPENDED = ("vcpu", "vram", "mac_address", "vlan_tag")
+RUNNING, STOPPED, SUSPENDED = "running", "stopped", "suspended"
+_COLD = ("vcpu", "vram", "mac_address", "disk", "vlan_tag")
+"""Overrides with which a saved state cannot go on."""
 
 
 def make(spec: VmSpec, forwards: tuple[PortForward, ...], now: datetime) -> SimulatedVm:
-    """A stopped VM as specified."""
+    """A VM as specified; of a suspended template it is suspended, where the overrides permit."""
+    cold = any(getattr(spec.overrides, name) is not None for name in _COLD)
     wish, identity = spec.overrides, uuid.uuid4()
     info = VmInfo(
         uuid=str(identity),
         name=spec.name,
-        status="stopped",
+        status=SUSPENDED if spec.template.suspended and not cold else STOPPED,
         cpu_cores=wish.vcpu or spec.template.cpu,
         ram_mb=wish.vram or spec.template.ram_mb,
         mac_address=wish.mac_address or _mac(identity),
@@ -33,15 +36,17 @@ def make(spec: VmSpec, forwards: tuple[PortForward, ...], now: datetime) -> Simu
         instance_id=spec.instance_id,
         attempt=spec.attempt,
         digest=spec.template.digest,
+        repository=spec.template.repository,
         network=wish.network_mode != "disconnected",
     )
 
 
 def boot(vm: SimulatedVm, address: str, delays: Delays, now: datetime) -> None:
     """From now on it runs; its address shows when the network's delay is over."""
+    vm.boots += 1
     vm.info = msgspec.structs.replace(
         vm.info,
-        status="running",
+        status=RUNNING,
         ip=address if vm.network else "",
         start_date=now,
         access_date=now,
@@ -50,19 +55,10 @@ def boot(vm: SimulatedVm, address: str, delays: Delays, now: datetime) -> None:
     vm.ends_at = now + timedelta(seconds=delays.lifetime) if delays.lifetime else None
 
 
-def end(vm: SimulatedVm, at: datetime) -> None:
-    """It was powered off."""
-    vm.info = msgspec.structs.replace(vm.info, status="stopped", ip="", stop_date=at)
+def end(vm: SimulatedVm, at: datetime, status: str = STOPPED) -> None:
+    """It was powered off, or suspended."""
+    vm.info = msgspec.structs.replace(vm.info, status=status, ip="", stop_date=at)
     vm.ends_at = vm.ready_at = None
-
-
-def check_suspended(spec: VmSpec) -> None:
-    """Raise CannotHonour that names what a suspended template cannot take."""
-    if not spec.template.suspended:
-        return
-    for name in _NOT_SUSPENDED:
-        if getattr(spec.overrides, name) is not None:
-            raise CannotHonour(f"{name}: the template is suspended")
 
 
 def _mac(identity: uuid.UUID) -> str:

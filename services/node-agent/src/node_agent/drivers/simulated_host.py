@@ -9,14 +9,15 @@ from pathlib import Path
 
 import msgspec
 
-from contracts.nodes import CachedTemplate
+from contracts.nodes import CachedTemplate, NodeUsage
 from contracts.vms import VmInfo
 
 
 class Delays(msgspec.Struct, frozen=True, kw_only=True):
     """How long the verbs take, in seconds. ``network``: from the start until there is an address.
 
-    ``lifetime``: after so long the guest shuts itself down; 0 means never.
+    ``lifetime``: after so long the guest shuts itself down; 0 means never. ``save``: to make an
+    image, beyond the ``stop``.
     """
 
     pull: float = 0.0
@@ -26,6 +27,16 @@ class Delays(msgspec.Struct, frozen=True, kw_only=True):
     script: float = 0.0
     stop: float = 0.0
     lifetime: float = 0.0
+    save: float = 0.0
+
+
+class SimulatedHardware(msgspec.Struct, frozen=True, kw_only=True):
+    """The host that is pretended: GiB of memory, bytes of disk."""
+
+    arch: str = "amd64"
+    cpu_count: int = 16
+    ram_gb: int = 64
+    disk_size: int = 1 << 40
 
 
 class FaultKind(StrEnum):
@@ -56,7 +67,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HistoryLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What was done to a VM; ``verb`` is clone, start, restart, stop, script or delete."""
+    """What was done to a VM: clone, start, resume, restart, script, stop, suspend or delete."""
 
     at: datetime
     verb: str
@@ -66,7 +77,10 @@ class HistoryLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 
 class SimulatedVm(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """A VM as the make-believe hypervisor keeps it, one JSON file each."""
+    """A VM as the make-believe hypervisor keeps it, one JSON file each.
+
+    ``boots``: how often it has begun to run, so how often its disk has changed.
+    """
 
     info: VmInfo
     ready_at: datetime | None = None
@@ -75,7 +89,9 @@ class SimulatedVm(msgspec.Struct, kw_only=True, omit_defaults=True):
     instance_id: str = ""
     attempt: int = 0
     digest: str = ""
+    repository: str = ""
     network: bool = True
+    boots: int = 0
 
 
 class Hypervisor:
@@ -136,6 +152,17 @@ class Hypervisor:
         if self._folder is None:
             return tuple(self._history)
         return read_history(self._folder)
+
+    def usage(self, hardware: SimulatedHardware) -> NodeUsage:
+        """CPUs and memory of VMs that run count as used."""
+        running = [vm.info for vm in self.vms.values() if vm.info.status == "running"]
+        used = sum(self.sizes.values())
+        return NodeUsage(
+            cpu_util=min(sum(info.cpu_cores for info in running) / hardware.cpu_count, 1.0),
+            ram_util=min(sum(info.ram_mb for info in running) / (hardware.ram_gb * 1024), 1.0),
+            free_disk=max(hardware.disk_size - used, 0),
+            used_disk=used,
+        )
 
     def keep_template(self, template: CachedTemplate, size: int) -> None:
         """Put a tag at the recently used end of the cache."""

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import socket
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,13 @@ class Channel:
         """Write one message."""
         self._writer.write(prefix + msgspec.json.encode(message) + b"\n")
         await self._writer.drain()
+
+    async def send_file(self, message: Any, descriptor: int) -> None:
+        """Write one message, and have the other end own a copy of the open file as well."""
+        await self._writer.drain()
+        connection = self._writer.get_extra_info("socket")
+        with socket.socket(fileno=os.dup(connection.fileno())) as same:
+            socket.send_fds(same, [msgspec.json.encode(message) + b"\n"], [descriptor])
 
     async def receive(self) -> dict[str, Any]:
         """The next message; bytes before it that are no JSON belong to an older conversation."""

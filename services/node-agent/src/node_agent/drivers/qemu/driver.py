@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import re
 import shutil
 import uuid
 from collections.abc import Mapping, Sequence
@@ -15,7 +14,6 @@ from chassis.clock import Clock
 from contracts.nodes import CachedTemplate, HypervisorVersion, NodeUsage
 from contracts.templates import TemplateRef
 from contracts.vms import ScriptResult, VmInfo
-from node_agent.drivers.command import checked
 from node_agent.drivers.port import (
     CannotHonour,
     Capability,
@@ -24,6 +22,7 @@ from node_agent.drivers.port import (
     ImageSource,
     ListedVm,
     Progress,
+    SavedImage,
     VmMissing,
     VmSpec,
 )
@@ -31,15 +30,14 @@ from node_agent.drivers.qemu import overrides, process
 from node_agent.drivers.qemu.accelerator import Accelerator, AcceleratorChoice
 from node_agent.drivers.qemu.cache import Cached, TemplateCache
 from node_agent.drivers.qemu.folder import VmFolder, VmRecord
-from node_agent.drivers.qemu.machine import PROGRAM
+from node_agent.drivers.qemu.launch import Host, Means
+from node_agent.drivers.qemu.program import Program
 from node_agent.drivers.qemu.qcow2 import create_overlay, read_header
 from node_agent.drivers.qemu.space import used
 from node_agent.drivers.qemu.status import FAILED
-from node_agent.drivers.qemu.vm import Boot, Host, Vm
+from node_agent.drivers.qemu.vm import Vm
 
 ARCHITECTURE = "amd64"
-_VERSION = re.compile(r"version (?P<version>\S+)")
-_REMEDY = "apt-get install --no-install-recommends qemu-system-x86 qemu-utils"
 _GIB = 1024**3
 _LOOPBACK = "127.0.0.1"
 
@@ -68,6 +66,8 @@ class QemuDriver:
     name = "qemu"
     capabilities = frozenset(
         {
+            Capability.SUSPEND,
+            Capability.COMMIT,
             Capability.VCPU,
             Capability.VRAM,
             Capability.DISK,
@@ -84,8 +84,7 @@ class QemuDriver:
         self._folders = root / "vms"
         self._folders.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._cache = TemplateCache(root)
-        self._accelerator = AcceleratorChoice(settings.accelerator, root / "accelerator.json")
-        self._version = ""
+        self._program = Program(AcceleratorChoice(settings.accelerator, root / "accelerator.json"))
         self._vms: dict[str, Vm] = {}
         self._host = Host(
             address=settings.host,
@@ -103,7 +102,7 @@ class QemuDriver:
             cpu_count=os.cpu_count() or 1,
             ram_gb=round(psutil.virtual_memory().total / _GIB),
             disk_size=shutil.disk_usage(self._root).total,
-            hypervisor=HypervisorVersion(product="qemu", version=await self._qemu_version()),
+            hypervisor=HypervisorVersion(product="qemu", version=await self._program.version()),
         )
 
     async def usage(self) -> NodeUsage:
@@ -134,7 +133,7 @@ class QemuDriver:
         for record in records:
             if (record.template.id, record.template.tag) == (template.id, template.tag):
                 raise HostFault(f"{template.name}:{template.tag} is in use by VM {record.name}")
-        in_use = [self._root / blob for record in records for blob in record.blobs]
+        in_use = [self._cache.blobs.path(blob) for record in records for blob in record.blobs]
         self._cache.evict(template, in_use)
 
     async def clone(self, spec: VmSpec) -> None:
@@ -142,20 +141,20 @@ class QemuDriver:
         cached = self._cache.find(spec.template)
         if cached is None:
             raise HostFault(f"{spec.template.name}:{spec.template.tag} is not on this node")
-        layers = self._cache.layers(cached)
-        record, disk_size = self._record(spec, cached, layers)
+        top = self._cache.layers(cached)[-1]
+        record, disk_size = self._record(spec, cached, top)
         folder = VmFolder(self._folders, spec.name)
         if folder.path.exists():
             raise HostFault(f"a VM named {spec.name} exists already")
         folder.save(record)
         self._vms[spec.name] = Vm(folder, record, self._host)
         self._cache.touch(cached)
-        await create_overlay(folder.disk, layers[-1], disk_size)
+        await create_overlay(folder.disk, top, disk_size)
 
     async def start(self, name: str) -> VmInfo:
         """See VmDriver."""
         vm = self._find(name)
-        return await vm.start(await self._boot(vm))
+        return await vm.start(await self._means(vm))
 
     async def info(self, name: str) -> VmInfo:
         """See VmDriver."""
@@ -168,11 +167,16 @@ class QemuDriver:
     async def restart(self, name: str) -> VmInfo:
         """See VmDriver."""
         vm = self._find(name)
-        return await vm.restart(await self._boot(vm))
+        return await vm.restart(await self._means(vm))
 
     async def stop(self, name: str) -> None:
         """See VmDriver."""
         await self._find(name).stop()
+
+    async def save(self, name: str, *, suspend: bool, test: bool = False) -> SavedImage:
+        """See VmDriver."""
+        vm = self._find(name)
+        return await vm.save(await self._means(vm), suspend=suspend, test=test)
 
     async def delete(self, name: str) -> None:
         """See VmDriver."""
@@ -196,25 +200,14 @@ class QemuDriver:
             *(ListedVm(info=VmInfo(uuid="", name=name, status=FAILED)) for name in broken),
         ]
 
-    async def _qemu_version(self) -> str:
-        if not self._version:
-            for program in (PROGRAM, "qemu-img"):
-                if shutil.which(program) is None:
-                    raise HostFault(f"{program} is missing; remedy: {_REMEDY}")
-            said = await checked([PROGRAM, "--version"], timeout=10.0)
-            found = _VERSION.search(said.decode())
-            self._version = found["version"] if found else "unknown"
-        return self._version
-
-    def _record(
-        self, spec: VmSpec, cached: Cached, layers: list[Path]
-    ) -> tuple[VmRecord, int | None]:
-        config, manifest = cached.config, cached.manifest
+    def _record(self, spec: VmSpec, cached: Cached, top: Path) -> tuple[VmRecord, int | None]:
+        config, states = cached.config, cached.manifest.states
         if config.arch != ARCHITECTURE:
             raise CannotHonour(f"{spec.template.name} is for {config.arch}, not {ARCHITECTURE}")
-        hardware = overrides.apply(config, spec.overrides, read_header(layers[-1]).size)
-        boot = [self._cache.blobs.path(b) for b in (manifest.kernel, manifest.initrd) if b]
-        kernel, initrd = manifest.kernel, manifest.initrd
+        hardware = overrides.apply(config, spec.overrides, read_header(top).size)
+        saved = config.saved if states else None
+        if saved and not overrides.restorable(saved, spec.overrides, hardware):
+            saved = None
         record = VmRecord(
             name=spec.name,
             uuid=str(uuid.uuid4()),
@@ -222,28 +215,28 @@ class QemuDriver:
             cloud_id=spec.cloud_id,
             instance_id=spec.instance_id,
             attempt=spec.attempt,
+            manifest=cached.manifest,
+            config=config,
             cpu=hardware.cpu,
             ram_mb=hardware.ram_mb,
-            mac_address=hardware.mac_address,
+            mac_address=saved.mac_address.upper() if saved else hardware.mac_address,
             machine=hardware.machine,
-            blobs=tuple(str(path.relative_to(self._root)) for path in (*layers, *boot)),
-            kernel=str(self._cache.blobs.path(kernel).relative_to(self._root)) if kernel else "",
-            initrd=str(self._cache.blobs.path(initrd).relative_to(self._root)) if initrd else "",
-            cmdline=config.cmdline,
             connected=hardware.connected,
             ports=hardware.ports,
             vnc_password=hardware.vnc_password,
+            screen=bool(hardware.vnc_password or (saved and saved.vnc)),
+            saved=saved,
+            state=states[0] if saved else None,
             created=self._host.clock.now(),
         )
         return record, hardware.disk_size
 
-    async def _boot(self, vm: Vm) -> Boot:
-        kernel = self._root / vm.record.kernel if vm.record.kernel else None
-        probe = kernel or next(iter(self._cache.kernels()), None)
-        return Boot(
-            accelerator=await self._accelerator.choose(await self._qemu_version(), probe),
-            kernel=kernel,
-            initrd=self._root / vm.record.initrd if vm.record.initrd else None,
+    async def _means(self, vm: Vm) -> Means:
+        kernel = vm.record.manifest.kernel
+        kernels = [self._cache.blobs.path(kernel)] if kernel else self._cache.kernels()
+        return Means(
+            offer=await self._program.offer(next(iter(kernels), None)),
+            blobs=self._cache.blobs,
             taken=lambda: self._taken(vm),
         )
 

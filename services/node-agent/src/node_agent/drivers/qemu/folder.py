@@ -6,10 +6,19 @@ import shutil
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, unquote
 
 import msgspec
 
+from contracts.artifacts import (
+    DISK_TYPE,
+    STATE_TYPE,
+    Descriptor,
+    Manifest,
+    SavedState,
+    TemplateConfig,
+)
 from contracts.templates import TemplateRef
 from contracts.vms import PortForward, PortRule
 from node_agent.drivers.port import CannotHonour
@@ -17,6 +26,9 @@ from node_agent.drivers.qemu.space import full_disk_named, write_whole
 
 SPEC = "spec.json"
 DISK = "disk.qcow2"
+STATE = "state"
+"""The memory and devices of a suspended VM."""
+
 CONSOLE = "console.log"
 LOG_FILE = "qemu.log"
 
@@ -29,9 +41,13 @@ _TAIL = 600
 class VmRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Everything needed to start the VM again. ``ram_mb`` in MiB.
 
-    ``host_ports`` belong to ``ports`` by position and are empty until the first start.
-    ``blobs`` is all that the VM needs of the cache, ``kernel`` and ``initrd`` among it; paths are
-    relative to the driver's root.
+    ``manifest`` and ``config`` are those of the tag that it was made of, with the layers that were
+    made of its own disk since. ``host_ports`` belong to ``ports`` by position and are empty until
+    the first start. ``screen``: it has one, whether or not it is served.
+
+    ``saved``: the VM is suspended, and this is what can restore it; its memory is the blob
+    ``state``, else STATE in its folder. While it is set, no process is the running VM.
+    ``sealed``: its disk is the last layer, nothing has run since, and it has none of its own.
     """
 
     name: str
@@ -40,19 +56,21 @@ class VmRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cloud_id: str = ""
     instance_id: str = ""
     attempt: int = 0
+    manifest: Manifest
+    config: TemplateConfig
     cpu: int
     ram_mb: int
     mac_address: str
     machine: str
-    blobs: tuple[str, ...] = ()
-    kernel: str = ""
-    initrd: str = ""
-    cmdline: str = ""
     connected: bool = True
     ports: tuple[PortRule, ...] = ()
     host_ports: tuple[int, ...] = ()
     vnc_port: int = 0
     vnc_password: str = ""
+    screen: bool = False
+    saved: SavedState | None = None
+    state: Descriptor | None = None
+    sealed: bool = False
     created: datetime
     started: datetime | None = None
     stopped: datetime | None = None
@@ -64,6 +82,17 @@ class VmRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             PortForward(name=rule.name, guest_port=rule.guest_port, host_port=port)
             for rule, port in zip(self.ports, self.host_ports, strict=False)
         )
+
+    @property
+    def layers(self) -> tuple[Descriptor, ...]:
+        """What an image of the VM as it is sealed has: disks base first, the rest, the state."""
+        rest = [d for d in self.manifest.layers if d.media_type not in {DISK_TYPE, STATE_TYPE}]
+        return (*self.manifest.disks, *rest, *((self.state,) if self.state else ()))
+
+    @property
+    def blobs(self) -> tuple[Descriptor, ...]:
+        """All that it needs of the cache."""
+        return (*self.manifest.layers, *((self.state,) if self.state else ()))
 
 
 class VmFolder:
@@ -86,6 +115,11 @@ class VmFolder:
     def disk(self) -> Path:
         """The VM's own qcow2 layer."""
         return self.path / DISK
+
+    @property
+    def state(self) -> Path:
+        """Where the memory of a VM goes that is suspended."""
+        return self.path / STATE
 
     def load(self) -> VmRecord | None:
         """What is known; None when the folder is not, or no longer, a whole VM."""
@@ -132,3 +166,16 @@ class VmFolder:
         if console.exists() and console.stat().st_size > _CONSOLE_LIMIT:
             shutil.copyfile(console, console.with_suffix(".log.1"))
             os.truncate(console, 0)
+
+
+class Kept:
+    """The record of one VM, in memory and in its folder alike."""
+
+    def __init__(self, folder: VmFolder, record: VmRecord) -> None:
+        self.folder = folder
+        self.record = record
+
+    def keep(self, **changes: Any) -> None:
+        """Change some fields, durably."""
+        self.record = msgspec.structs.replace(self.record, **changes)
+        self.folder.save(self.record)

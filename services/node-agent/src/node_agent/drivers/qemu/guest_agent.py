@@ -13,14 +13,20 @@ import signal
 from pathlib import Path
 from typing import Any
 
+from chassis.clock import Clock
 from contracts.vms import ScriptResult
 from node_agent.drivers.port import HostFault
 from node_agent.drivers.qemu.channel import Channel, NoAnswer, connected
 
 SOCKET = "agent.sock"
 OUTPUT_LIMIT = 1024 * 1024
-"""Bytes kept of each output stream of a script."""
+"""Bytes kept of each output stream of a script: the last ones, which tell how it ended."""
 
+# Of all guests restored from one state each needs random numbers, a clock and a name of its own.
+_WAKE_UP = 'cat >/dev/urandom; date -u -s "@$1" >/dev/null && hostname "$2"'
+_SYNC = "sync"
+_ENTROPY = 64
+_SYNC_SECONDS = 60.0
 _CALL_TIMEOUT = 30.0
 _PING_TIMEOUT = 0.5
 _OVERTIME = 60.0
@@ -53,8 +59,8 @@ wait $p 2>/dev/null
 rc=$?
 late=
 if [ -e $d/t ]; then late=1; wait $k; else kill $k; fi
-head -c {output} $d/o
-head -c {output} $d/e >&2
+tail -c {output} $d/o
+tail -c {output} $d/e >&2
 rm -rf $d
 [ -n "$late" ] && kill -USR1 $$
 exit $rc
@@ -88,20 +94,37 @@ class GuestAgent:
     async def run_script(self, script: bytes, timeout: float) -> ScriptResult:
         """Pipe ``script`` to ``sh``; at the limit it and all it began are killed."""
         wrapper = _WRAPPER.format(limit=max(1, math.ceil(timeout)), output=OUTPUT_LIMIT)
+        try:
+            async with asyncio.timeout(timeout + _OVERTIME):
+                return _result(await self._shell(wrapper, given=script))
+        except TimeoutError:
+            raise HostFault("the guest does not say how the script ended") from None
+
+    async def wake_up(self, clock: Clock, hostname: str) -> None:
+        """Set the clock, which has stood still, and the name."""
+        now = str(round(clock.now().timestamp()))
+        given = secrets.token_bytes(_ENTROPY)
+        status = await self._shell(_WAKE_UP, now, hostname, given=given)
+        if status.get("exitcode"):
+            said = _text(status.get("err-data", "")).strip()
+            raise HostFault(f"the guest cannot set its clock and name: {said}")
+
+    async def sync(self) -> None:
+        """Have everything written to the guest's disk, in case that is all that will be left."""
+        async with asyncio.timeout(_SYNC_SECONDS):
+            await self._shell(_SYNC)
+
+    async def _shell(self, command: str, *arguments: str, given: bytes = b"") -> dict[str, Any]:
         begun = await self._call(
             "guest-exec",
             {
                 "path": "/bin/sh",
-                "arg": ["-c", wrapper],
-                "input-data": base64.b64encode(script).decode(),
+                "arg": ["-c", command, "sh", *arguments],
+                "input-data": base64.b64encode(given).decode(),
                 "capture-output": True,
             },
         )
-        try:
-            async with asyncio.timeout(timeout + _OVERTIME):
-                return _result(await self._ended(begun["pid"]))
-        except TimeoutError:
-            raise HostFault("the guest does not say how the script ended") from None
+        return await self._ended(begun["pid"])
 
     async def _ended(self, pid: int) -> dict[str, Any]:
         pause = 0.05

@@ -2,11 +2,16 @@
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import msgspec
+
+from contracts.artifacts import SavedState
 from node_agent.drivers.qemu import guest_agent, qmp
-from node_agent.drivers.qemu.folder import CONSOLE, DISK, VmRecord
-from node_agent.drivers.qemu.process import PID_FILE
+from node_agent.drivers.qemu.folder import CONSOLE, VmRecord
+from node_agent.drivers.qemu.process import GIVEN, PID_FILE
 
 PROGRAM = "qemu-system-x86_64"
 NETWORK_CARD = "nic0"
@@ -14,30 +19,56 @@ FIRST_VNC_PORT = 5900
 
 _LAST_VNC_DISPLAY = 999
 _AGENT_PORT = "org.qemu.guest_agent.0"
-_CPU = {"kvm": "host", "tcg": "max"}
+_HOST_CPU = "host"
+_CPU = {"kvm": _HOST_CPU, "tcg": "max"}
+_MODEL_NAME = re.compile(r"^model name\s*:\s*(.+)$", re.MULTILINE)
 _ACCELERATOR = {"kvm": "kvm", "tcg": "tcg,thread=multi,tb-size=64"}
 _LONGEST_HOSTNAME = 63
 
 
-def arguments(
-    record: VmRecord, *, accelerator: str, bind: str, kernel: Path | None, initrd: Path | None
-) -> list[str]:
+class Boot(msgspec.Struct, frozen=True, kw_only=True):
+    """What a start of QEMU needs beyond the record.
+
+    ``disks``: the VM's own and those below it that have another folder, topmost first.
+    ``bind``: where ports listen. ``restored``: a saved state is read from GIVEN.
+    """
+
+    accelerator: str
+    bind: str
+    disks: tuple[Path, ...]
+    kernel: Path | None = None
+    initrd: Path | None = None
+    restored: SavedState | None = None
+
+
+def arguments(record: VmRecord, boot: Boot) -> list[str]:
     """The command that runs the VM, paused, until it is told to continue."""
+    machine = boot.restored.machine if boot.restored else record.machine
     return [
         PROGRAM,
         *("-name", f"guest={record.name.replace(',', ',,')}", "-uuid", record.uuid),
         *("-nodefaults", "-no-user-config", "-display", "none", "-S"),
-        *("-accel", _ACCELERATOR[accelerator], "-machine", record.machine),
-        *("-cpu", _CPU[accelerator], "-smp", str(record.cpu), "-m", str(record.ram_mb)),
-        *_boot(record, kernel, initrd),
-        *_disk(),
-        *_network(record, bind),
+        *("-accel", _ACCELERATOR[boot.accelerator], "-machine", machine),
+        *("-cpu", _CPU[boot.accelerator], "-smp", str(record.cpu), "-m", str(record.ram_mb)),
+        *_kernel(record, boot),
+        *_disk(boot.disks),
+        *_network(record, boot.bind),
         *_guest_agent(),
         *("-device", "virtio-rng-pci"),
         *("-chardev", f"file,id=console,path={CONSOLE},append=on", "-serial", "chardev:console"),
-        *_screen(record, bind),
+        *_screen(record, boot.bind),
         *("-qmp", f"unix:{qmp.SOCKET},server=on,wait=off", "-pidfile", PID_FILE),
+        *(("-incoming", f"fd:{GIVEN}") if boot.restored else ()),
     ]
+
+
+def cpu_model(accelerator: str) -> str:
+    """The processor that guests see; with KVM it is this host's own, by its name."""
+    model = _CPU[accelerator]
+    if model != _HOST_CPU:
+        return model
+    named = _MODEL_NAME.search(Path("/proc/cpuinfo").read_text())
+    return f"{model}: {named[1]}" if named else model
 
 
 def probe_arguments(accelerator: str, kernel: Path) -> list[str]:
@@ -57,23 +88,29 @@ def hostname(name: str) -> str:
     return dashed[:_LONGEST_HOSTNAME].strip("-") or "vm"
 
 
-def _boot(record: VmRecord, kernel: Path | None, initrd: Path | None) -> list[str]:
-    if kernel is None:
+def _kernel(record: VmRecord, boot: Boot) -> list[str]:
+    if boot.kernel is None:
         return ["-boot", "order=c"]
-    command_line = record.cmdline or "console=ttyS0 quiet"
-    given = ["-kernel", str(kernel), "-append", command_line]
-    return [*given, "-initrd", str(initrd)] if initrd else given
+    command_line = record.config.cmdline or "console=ttyS0 quiet"
+    given = ["-kernel", str(boot.kernel), "-append", command_line]
+    return [*given, "-initrd", str(boot.initrd)] if boot.initrd else given
 
 
-def _disk() -> list[str]:
-    node = {
+def _disk(disks: Sequence[Path]) -> list[str]:
+    own, *below = disks
+    node: dict[str, Any] = {
         "driver": "qcow2",
         "node-name": "disk0",
         "discard": "unmap",
         # A clone does not outlive its host, so it need not wait for the host's disk.
         "cache": {"no-flush": True},
-        "file": {"driver": "file", "filename": DISK, "cache": {"no-flush": True}},
+        "file": {"driver": "file", "filename": str(own), "cache": {"no-flush": True}},
     }
+    top = node
+    for disk in below:
+        file = {"driver": "file", "filename": str(disk)}
+        top["backing"] = {"driver": "qcow2", "read-only": True, "file": file}
+        top = top["backing"]
     return ["-blockdev", json.dumps(node), "-device", "virtio-blk-pci,drive=disk0,id=vblk0"]
 
 
@@ -98,8 +135,9 @@ def _guest_agent() -> list[str]:
 
 
 def _screen(record: VmRecord, bind: str) -> list[str]:
-    """No screen without a password: whoever reaches the port would own the guest."""
+    """None is served without a password: whoever reaches the port would own the guest."""
+    device = ["-device", "VGA"] if record.screen else []
     if not record.vnc_password:
-        return []
+        return device
     display = max(0, record.vnc_port - FIRST_VNC_PORT)
-    return ["-vnc", f"{bind}:{display},to={_LAST_VNC_DISPLAY},password=on", "-device", "VGA"]
+    return ["-vnc", f"{bind}:{display},to={_LAST_VNC_DISPLAY},password=on", *device]

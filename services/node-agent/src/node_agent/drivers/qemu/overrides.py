@@ -6,7 +6,7 @@ import secrets
 
 import msgspec
 
-from contracts.artifacts import TemplateConfig
+from contracts.artifacts import SavedState, TemplateConfig
 from contracts.vms import Disk, Overrides, PortRule
 from node_agent.drivers.port import CannotHonour
 
@@ -47,7 +47,7 @@ def apply(config: TemplateConfig, overrides: Overrides, template_disk: int) -> H
     for field in _REFUSED:
         if getattr(overrides, field):
             raise CannotHonour(f"{field} is not supported by the qemu driver")
-    connected = _connected(overrides.network_mode)
+    connected = _connected(overrides.network_mode or config.network_mode)
     return Hardware(
         cpu=_within("vcpu", overrides.vcpu or config.cpu, 1, _MOST_CPUS),
         ram_mb=_within("vram", overrides.vram or config.ram_mb, _LEAST_RAM_MB),
@@ -57,6 +57,19 @@ def apply(config: TemplateConfig, overrides: Overrides, template_disk: int) -> H
         ports=_ports(config.ports, overrides.port_forwarding_override, connected=connected),
         vnc_password=_vnc_password(overrides.vnc_password or ""),
         disk_size=_disk_size(overrides.disk, template_disk),
+    )
+
+
+def restorable(saved: SavedState, overrides: Overrides, hardware: Hardware) -> bool:
+    """Whether a VM as wished can go on from the state; else its disk is booted."""
+    mac = saved.mac_address.upper()
+    return (
+        overrides.disk is None
+        and (saved.cpu, saved.ram_mb) == (hardware.cpu, hardware.ram_mb)
+        and (not overrides.mac_address or hardware.mac_address == mac)
+        and (saved.vnc or not hardware.vnc_password)
+        # From elsewhere, and an argument of QEMU's.
+        and all((_MACHINE.fullmatch(saved.machine), _MAC.fullmatch(mac)))
     )
 
 
@@ -73,15 +86,20 @@ def _machine(machine: str) -> str:
     return machine
 
 
-def _connected(mode: str | None) -> bool:
+def _connected(mode: str) -> bool:
     if mode and mode not in _USER_NETWORK and mode != _NO_NETWORK:
         raise CannotHonour(f"network_mode {mode} is not supported by the qemu driver")
     return mode != _NO_NETWORK
 
 
+def random_mac() -> str:
+    """A card's address in the range that QEMU uses."""
+    return "52:54:00:" + ":".join(f"{byte:02X}" for byte in secrets.token_bytes(3))
+
+
 def _mac(wished: str | None) -> str:
     if not wished:
-        return "52:54:00:" + ":".join(f"{byte:02X}" for byte in secrets.token_bytes(3))
+        return random_mac()
     mac = wished.upper()
     if not _MAC.fullmatch(mac) or int(mac[:2], 16) & _MULTICAST:
         raise CannotHonour(f"mac_address {wished} is not the address of a network card")

@@ -11,27 +11,34 @@ from node_agent.drivers.port import HostFault
 from node_agent.drivers.qemu.folder import LOG_FILE
 
 PID_FILE = "pid"
+GIVEN = 3
+"""The number of an open file that a process was given."""
+
 _PROGRAM = "qemu-system-"
 _GONE = 10.0
 _children: set[int] = set()
 
 
-def spawn(folder: Path, argv: Sequence[str]) -> int:
+def spawn(folder: Path, argv: Sequence[str], given: Path | None = None) -> int:
     """Start QEMU in ``folder`` in a session of its own, its complaints in LOG_FILE.
 
-    No asyncio process: those are killed when the agent's event loop closes.
+    It can read the file ``given`` as GIVEN. No asyncio process: those are killed when the agent's
+    event loop closes.
     """
     log = os.open(folder / LOG_FILE, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    files: list[tuple[int, ...] | tuple[int, int, str | Path, int, int]] = [
+        (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_DUP2, log, 1),
+        (os.POSIX_SPAWN_DUP2, log, 2),
+    ]
+    if given is not None:
+        files.append((os.POSIX_SPAWN_OPEN, GIVEN, given, os.O_RDONLY, 0))
     try:
         pid = os.posix_spawn(
             "/bin/sh",
             ["sh", "-c", 'cd "$0" && exec "$@"', str(folder), *argv],
             os.environ,
-            file_actions=[
-                (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
-                (os.POSIX_SPAWN_DUP2, log, 1),
-                (os.POSIX_SPAWN_DUP2, log, 2),
-            ],
+            file_actions=files,
             setsid=True,
         )
     finally:

@@ -56,13 +56,10 @@ def check_layer(image: Path, below: Path | None) -> None:
         raise CannotHonour(f"layer {image.stem} stands on {header.backing!r}, not on its parent")
 
 
-async def create_overlay(disk: Path, base: Path, size: int | None) -> None:
-    """Make ``disk`` an empty layer over ``base``, of ``size`` bytes if given."""
-    backing = ["-F", "qcow2", "-b", str(base)]
-    sized = [str(size)] if size else []
-    finished = await run(
-        ["qemu-img", "create", "-q", "-f", "qcow2", *backing, str(disk), *sized], timeout=_TIMEOUT
-    )
+async def create_overlay(disk: Path, base: Path, size: int | None = None) -> None:
+    """Make ``disk`` an empty layer that names ``base`` by its bare name; ``size`` in bytes."""
+    argv = ["qemu-img", "create", "-q", "-u", "-f", "qcow2", "-F", "qcow2", "-b", base.name]
+    finished = await run([*argv, disk, str(size or read_header(base).size)], timeout=_TIMEOUT)
     if not finished.code:
         return
     if _ENOSPC in finished.complaint:

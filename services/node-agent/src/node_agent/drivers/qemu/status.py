@@ -4,9 +4,12 @@ RUNNING, STOPPED, SUSPENDED, FAILED = "running", "stopped", "suspended", "failed
 
 _OF_MONITOR = {
     "prelaunch": STOPPED,
+    "inmigrate": STOPPED,
     "paused": SUSPENDED,
     "suspended": SUSPENDED,
     "save-vm": SUSPENDED,
+    "finish-migrate": SUSPENDED,
+    "postmigrate": SUSPENDED,
     "io-error": FAILED,
     "internal-error": FAILED,
     "guest-panicked": FAILED,

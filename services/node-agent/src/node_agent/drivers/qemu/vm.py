@@ -2,56 +2,33 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Collection
-from pathlib import Path
 
 import msgspec
+import structlog
 
-from chassis.clock import Clock
+from contracts.artifacts import TemplateConfig
 from contracts.vms import ScriptResult, VmInfo
-from node_agent.drivers.port import DriverError, HostFault, ListedVm, VmMissing
-from node_agent.drivers.qemu import ports, process, qmp
+from node_agent.drivers.port import DriverError, HostFault, ListedVm, SavedImage, VmMissing
+from node_agent.drivers.qemu import migration, process, qmp
+from node_agent.drivers.qemu.blobs import BlobStore
 from node_agent.drivers.qemu.channel import NoAnswer
-from node_agent.drivers.qemu.folder import VmFolder, VmRecord
+from node_agent.drivers.qemu.folder import Kept, VmFolder, VmRecord
 from node_agent.drivers.qemu.guest_agent import GuestAgent
-from node_agent.drivers.qemu.machine import NETWORK_CARD, arguments
-from node_agent.drivers.qemu.qmp import Command
-from node_agent.drivers.qemu.status import FAILED, RUNNING, STOPPED, of_monitor
+from node_agent.drivers.qemu.launch import Host, Launch, Means
+from node_agent.drivers.qemu.sealing import seal
+from node_agent.drivers.qemu.status import FAILED, RUNNING, STOPPED, SUSPENDED, of_monitor
 
-_MONITOR_SECONDS = 20.0
-_PORT_TRIES = 20
 _TIDY_SECONDS = 5.0
+_SAVE_STOP_SECONDS = 60.0
 _ADDRESS_AGE = 30.0
-
-
-class Host(msgspec.Struct, frozen=True, kw_only=True):
-    """What every VM of the host shares. Durations in seconds.
-
-    ``address`` is published, ``bind`` is where forwarded ports listen.
-    """
-
-    address: str
-    bind: str
-    port_range: range
-    clock: Clock
-    ready_seconds: float
-    stop_seconds: float
-
-
-class Boot(msgspec.Struct, frozen=True, kw_only=True):
-    """What a start needs beyond the record. ``taken`` tells the ports of other VMs."""
-
-    accelerator: str
-    kernel: Path | None
-    initrd: Path | None
-    taken: Callable[[], Collection[int]]
+_log = structlog.get_logger()
 
 
 class Vm:
-    """A VM of this host. Starting, stopping and deleting take turns; delete does not wait."""
+    """A VM of this host. Its verbs take turns; delete does not wait."""
 
     def __init__(self, folder: VmFolder, record: VmRecord, host: Host) -> None:
-        self.record = record
+        self._kept = Kept(folder, record)
         self._folder = folder
         self._host = host
         self._agent = GuestAgent(folder.path)
@@ -60,38 +37,47 @@ class Vm:
         self._address = ""
         self._address_asked = float("-inf")
 
-    async def start(self, boot: Boot) -> VmInfo:
+    @property
+    def record(self) -> VmRecord:
+        """What is known of it."""
+        return self._kept.record
+
+    async def start(self, means: Means) -> VmInfo:
         """Run it until the guest answers; one that runs already is only waited for.
 
         A process that a killed agent left before the guest's first instruction is begun anew.
         """
         async with self._turn:
             pid = process.running(self._folder.path)
-            if pid is not None and await self._status() == STOPPED:
+            if pid is not None and (self.record.saved or await self._status() == STOPPED):
                 await process.end(pid)
                 pid = None
             if pid is None:
-                await self._start(boot)
+                await self._launch(means).start()
             else:
-                await self._catch_up(pid)
+                await self._launch(means).go_on(pid)
         return await self.info()
 
-    async def restart(self, boot: Boot) -> VmInfo:
-        """End it by force and start it again, with the ports it had."""
+    async def restart(self, means: Means) -> VmInfo:
+        """End it by force and boot it, with the ports it had."""
         async with self._turn:
             await self._end()
-            await self._start(boot)
+            self._kept.keep(saved=None, state=None)
+            await self._launch(means).start()
         return await self.info()
 
     async def stop(self) -> None:
         """Press the power button, and pull the plug when that does not help."""
         async with self._turn:
-            pid = process.running(self._folder.path)
-            if pid is not None:
-                with contextlib.suppress(DriverError):
-                    await qmp.execute(self._folder.path, Command("system_powerdown"))
-                    await process.ended(pid, self._host.stop_seconds)
-            await self._end()
+            await self._power_off(self._host.stop_seconds)
+
+    async def save(self, means: Means, *, suspend: bool, test: bool) -> SavedImage:
+        """Suspend or stop it, and make its disk a layer; see VmDriver."""
+        async with self._turn:
+            if not self.record.sealed:
+                await (self._suspend(means, test=test) if suspend else self._halt())
+            await seal(self._kept, means.blobs)
+        return self._image(means.blobs)
 
     async def delete(self) -> None:
         """Leave nothing; a start under way fails because its process is gone."""
@@ -147,15 +133,19 @@ class Vm:
 
     async def _status(self) -> str:
         if process.running(self._folder.path) is None:
+            if self.record.saved:
+                return SUSPENDED
             if process.crashed(self._folder.path):
                 return FAILED
             self._note_stop()
             return STOPPED
+        if self.record.saved:
+            return SUSPENDED
         try:
-            (answer,) = await qmp.execute(self._folder.path, Command("query-status"), timeout=2.0)
+            async with qmp.monitor(self._folder.path, 2.0) as monitor:
+                return of_monitor((await monitor.run("query-status"))["status"])
         except NoAnswer:
             return RUNNING
-        return of_monitor(answer["status"])
 
     async def _ip(self) -> str:
         """The guest's address, asked again now and then, and whenever it has none."""
@@ -166,110 +156,57 @@ class Vm:
                 self._address = await self._agent.address()
         return self._address
 
-    async def _start(self, boot: Boot) -> None:
+    def _launch(self, means: Means) -> Launch:
         self._address = ""
-        pid = await self._spawn(boot)
+        return Launch(self._kept, self._host, means, self._agent, lambda: self._doomed)
+
+    async def _suspend(self, means: Means, *, test: bool) -> None:
+        """Have its memory in a file, and no process."""
+        folder, pid = self._folder, process.running(self._folder.path)
+        if not self.record.saved:
+            if pid is None or await self._status() == STOPPED:
+                raise HostFault(f"VM {self.record.name} is not running")
+            if await migration.is_halted(folder.path):
+                await migration.unhalt(folder.path)
+            await self._write_back()
+            saved = await migration.save_state(folder.path, folder.state, self.record, means.offer)
+            self._kept.keep(saved=saved, state=None, stopped=self._host.clock.now())
+        await self._end()
+        if test:
+            await self._launch(means).rehearse()
+
+    async def _halt(self) -> None:
+        """Have it stopped in good order, and what was written on its disk."""
+        if await self._status() == FAILED:
+            raise HostFault(f"VM {self.record.name} has failed")
+        if process.running(self._folder.path) is not None:
+            await self._write_back()
+            await self._power_off(_SAVE_STOP_SECONDS)
+
+    async def _write_back(self) -> None:
+        """Without its memory the image is what its disk is."""
         try:
-            await self._configure()
-            self._keep(started=self._host.clock.now(), stopped=None)
-            await self._wait_for_guest(pid)
-        except BaseException:
-            await asyncio.shield(process.end(pid))
-            raise
+            await self._agent.sync()
+        except (DriverError, TimeoutError) as error:
+            _log.warning("qemu.not_synced", vm=self.record.name, error=str(error))
 
-    async def _catch_up(self, pid: int) -> None:
-        """Finish the start of an agent that was killed, as far as it came."""
-        if self.record.started is None:
-            self._keep(started=self._host.clock.now())
-        await self._wait_for_guest(pid)
+    async def _power_off(self, seconds: float) -> None:
+        pid = process.running(self._folder.path)
+        if pid is not None and not self.record.saved:
+            with contextlib.suppress(DriverError):
+                async with qmp.monitor(self._folder.path) as monitor:
+                    await monitor.run("system_powerdown")
+                await process.ended(pid, seconds)
+        await self._end()
 
-    async def _spawn(self, boot: Boot) -> int:
-        """A QEMU whose monitor answers; another port is tried when somebody took the first."""
-        refused: set[int] = set()
-        for _ in range(_PORT_TRIES):
-            self._choose_ports(boot, refused)
-            pid = self._begin(boot)
-            try:
-                await self._wait_for_monitor(pid)
-            except BaseException as error:
-                await asyncio.shield(process.end(pid))
-                port = ports.refused(process.complaint(self._folder.path))
-                if port is None or not isinstance(error, HostFault):
-                    raise
-                if any(rule.host_port == port for rule in self.record.ports):
-                    raise ports.in_use(port) from error
-                refused.add(port)
-            else:
-                return pid
-        raise HostFault("failed to start: other programs keep taking the forwarded ports")
-
-    def _choose_ports(self, boot: Boot, refused: set[int]) -> None:
-        """Choose and write down without a pause between, so that no other VM chooses the same."""
+    def _image(self, blobs: BlobStore) -> SavedImage:
         record = self.record
-        chosen = ports.choose(
-            record.ports,
-            record.host_ports,
-            {*boot.taken(), *refused},
-            self._host.port_range,
-            self._host.bind,
+        return SavedImage(
+            config=_config(record),
+            layers=record.layers,
+            files={layer.digest: blobs.path(layer) for layer in record.layers},
+            repository=record.template.repository,
         )
-        if chosen != record.host_ports:
-            self._keep(host_ports=chosen)
-
-    def _begin(self, boot: Boot) -> int:
-        if self._doomed:
-            raise VmMissing(f"{self.record.name}: not found")
-        folder = self._folder.path
-        for leftover in (qmp.SOCKET, "agent.sock", process.PID_FILE):
-            (folder / leftover).unlink(missing_ok=True)
-        argv = arguments(
-            self.record,
-            accelerator=boot.accelerator,
-            bind=self._host.bind,
-            kernel=boot.kernel,
-            initrd=boot.initrd,
-        )
-        return process.spawn(folder, argv)
-
-    async def _wait_for_monitor(self, pid: int) -> None:
-        folder = self._folder.path
-        async with self._limit(_MONITOR_SECONDS, "QEMU does not answer"):
-            while True:
-                with contextlib.suppress(NoAnswer):
-                    await qmp.execute(folder, Command("query-name"))
-                    return
-                if await process.ended(pid, 0.02):
-                    raise HostFault(f"failed to start: {process.complaint(folder) or 'QEMU ended'}")
-
-    async def _configure(self) -> None:
-        """What must stand before the guest's first instruction; then let it run."""
-        record = self.record
-        commands = []
-        if record.vnc_password:
-            secret = {"protocol": "vnc", "password": record.vnc_password}
-            commands += [Command("set_password", secret), Command("query-vnc")]
-        if not record.connected:
-            commands.append(Command("set_link", {"name": NETWORK_CARD, "up": False}))
-        commands.append(Command("cont"))
-        answers = await qmp.execute(self._folder.path, *commands)
-        if record.vnc_password:
-            self._keep(vnc_port=int(answers[1]["service"]))
-
-    async def _wait_for_guest(self, pid: int) -> None:
-        async with self._limit(self._host.ready_seconds, "the guest does not answer"):
-            while not await self._agent.answers():
-                if await process.ended(pid, 0.1):
-                    reason = process.complaint(self._folder.path) or self._folder.console_tail()
-                    raise HostFault(f"failed to start: QEMU ended during boot: {reason}")
-
-    @contextlib.asynccontextmanager
-    async def _limit(self, seconds: float, fault: str) -> AsyncIterator[None]:
-        try:
-            async with asyncio.timeout(seconds):
-                yield
-        except TimeoutError:
-            tail = self._folder.console_tail() or "nothing"
-            raise HostFault(f"{fault} in {seconds:g} s; its console says: {tail}") from None
 
     async def _end(self) -> None:
         pid = process.running(self._folder.path)
@@ -285,8 +222,19 @@ class Vm:
     def _note_stop(self) -> None:
         """Remember when it stopped; a guest that powered off by itself is noticed later."""
         if self.record.started and self.record.stopped is None:
-            self._keep(stopped=self._host.clock.now())
+            self._kept.keep(stopped=self._host.clock.now())
 
-    def _keep(self, **changes: object) -> None:
-        self.record = msgspec.structs.replace(self.record, **changes)
-        self._folder.save(self.record)
+
+def _config(record: VmRecord) -> TemplateConfig:
+    """The VM as a template; a host port that was one start's wish would suit one clone only."""
+    ports = tuple(
+        rule if rule in record.config.ports else msgspec.structs.replace(rule, host_port=0)
+        for rule in record.ports
+    )
+    return msgspec.structs.replace(
+        record.config,
+        cpu=record.cpu,
+        ram_mb=record.ram_mb,
+        ports=ports if record.connected else record.config.ports,
+        saved=record.saved,
+    )
