@@ -13,6 +13,7 @@ from chassis.bus.port import Delivery, Queue
 from chassis.service import Service
 from contracts.catalog import message_types
 from contracts.documents import say
+from contracts.images import PushImage
 from contracts.messages import Order, Report, tag_of
 from contracts.nodes import NodeHeartbeat
 from contracts.templates import TemplateRef
@@ -171,6 +172,22 @@ class AgentWorld:
             "deadline": self.clock.now() + timedelta(seconds=60),
         }
         return RebootVm(instance_id=instance_id, number=number, **(defaults | fields))
+
+    def push_image(self, registry: str, request_id: str = "r-1", **fields: Any) -> PushImage:
+        """Save an instance, as tag ``saved`` of the template ``image``."""
+        defaults: dict[str, Any] = {
+            "node_id": NODE,
+            "instance_id": "i-1",
+            "attempt": 1,
+            "epoch": 1,
+            "deadline": self.clock.now() + timedelta(seconds=60),
+            "valid_until": self.clock.now() + timedelta(seconds=3600),
+            "repository": "image",
+            "template_id": "image",
+            "template_name": "An image",
+            "tag": "saved",
+        }
+        return PushImage(request_id=request_id, registry=registry, **(defaults | fields))
 
     async def order(self, *orders: Order) -> None:
         await self.bus.publish([say(order) for order in orders])

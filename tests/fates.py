@@ -210,7 +210,9 @@ def fated_store(store: Store, fate: Fate) -> Store:
     return fated  # type: ignore[no-any-return]
 
 
-DRIVER_VERBS = frozenset({"pull", "clone", "start", "run_script", "restart", "stop", "delete"})
+DRIVER_VERBS = frozenset(
+    {"pull", "clone", "start", "run_script", "restart", "stop", "save", "delete"}
+)
 
 
 def fated_driver(driver: VmDriver, fate: Fate) -> VmDriver:

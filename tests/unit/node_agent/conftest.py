@@ -8,6 +8,7 @@ import pytest
 from chassis.bus.memory import MemoryBus
 from tests.agent_world import AgentWorld
 from tests.clock import ManualClock
+from tests.oci_registry import FakeRegistry
 
 
 @pytest.fixture
@@ -18,3 +19,13 @@ async def world(
     await world.listen()
     yield world
     await world.stop()
+
+
+@pytest.fixture
+async def registry() -> AsyncIterator[FakeRegistry]:
+    """A registry in memory, on loopback."""
+    registry = FakeRegistry()
+    await registry.start()
+    yield registry
+    registry.open.set()
+    await registry.stop()

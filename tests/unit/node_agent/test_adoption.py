@@ -4,74 +4,17 @@ The oracle is the simulated hypervisor's own list and history, which outlive the
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any
 
 import pytest
 
 from contracts.nodes import NodeHello
 from contracts.vms import VmFailed, VmGone, VmPhase, VmRestarted, VmStarted
-from node_agent.drivers.port import VmDriver, VmSpec
+from node_agent.drivers.port import VmSpec
 from node_agent.drivers.simulated_host import Fault, FaultKind
-from node_agent.journal import Journal
 from tests.agent_world import CLOUD, AgentWorld, a_template
 from tests.clock import settle
+from tests.traps import AFTER, BEFORE, Trap, killed_at, written
 from tests.waiting import until
-
-BEFORE, AFTER = "before", "after"
-
-
-class Trap:
-    """Lets a verb get as far as a point, and no further: there the agent is killed."""
-
-    def __init__(self, verb: str, point: str, call: int = 1) -> None:
-        self.verb = verb
-        self.point = point
-        self.sprung = asyncio.Event()
-        self._left = call
-
-    def around(self, verb: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-        async def trapped(*args: Any) -> Any:
-            self._left -= 1
-            if self._left == 0 and self.point == BEFORE:
-                await self._spring()
-            result = await verb(*args)
-            if self._left == 0 and self.point == AFTER:
-                await self._spring()
-            return result
-
-        return trapped
-
-    def driver(self, driver: VmDriver) -> VmDriver:
-        setattr(driver, self.verb, self.around(getattr(driver, self.verb)))
-        return driver
-
-    def journal(self, journal: Journal) -> None:
-        journal.sync = self.around(journal.sync)  # type: ignore[method-assign]
-
-    async def _spring(self) -> None:
-        self.sprung.set()
-        await asyncio.get_running_loop().create_future()
-
-
-async def killed_at(world: AgentWorld, trap: Trap, *orders: Any) -> None:
-    """Run an agent into the trap, kill it there, and start the next one without any."""
-    if trap.verb == "sync":
-        world.trap = trap.journal
-    else:
-        world.wrap = trap.driver
-    await world.start()
-    await world.order(*orders)
-    await asyncio.wait_for(trap.sprung.wait(), 10)
-    await world.kill()
-    world.free()
-    await world.start()
-
-
-async def written(world: AgentWorld) -> None:
-    """What nobody waits for is on the disk too."""
-    await world.clock.advance(1)
-    await until(lambda: world.part(Journal)._flusher.done() is True)
 
 
 def started_once(world: AgentWorld) -> bool:

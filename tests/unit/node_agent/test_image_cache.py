@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import pytest
 
 from contracts.distributions import DeleteTemplate, PullTemplate, TemplatePullReported
-from contracts.images import ImagePushed, PushImage
 from contracts.nodes import CachedTemplate
 from contracts.templates import TemplateRef
 from contracts.vms import VmFailed, VmStarted
@@ -193,22 +192,6 @@ async def test_a_template_is_removed_from_the_cache_unless_in_use(world: AgentWo
     await world.order(DeleteTemplate(node_id=NODE, deadline=deadline, template_id="template-1"))
     await until(lambda: len(world.driver.hypervisor.templates) == 1)
     assert tags(await world.driver.templates()) == ["v1"]
-
-
-async def test_saving_an_image_is_refused_by_name(world: AgentWorld):
-    await world.start()
-    order = PushImage(
-        node_id=NODE,
-        deadline=world.run_vm().deadline,
-        request_id="s-1",
-        instance_id="i-1",
-        registry="http://registry",
-        repository="base",
-        tag="v2",
-        template_name="base",
-    )
-    await world.order(order)
-    assert "not supported by the simulated driver" in (await world.heard(ImagePushed)).error
 
 
 async def test_a_cached_template_starts_without_the_registry(world: AgentWorld):

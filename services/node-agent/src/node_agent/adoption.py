@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 import structlog
 
 from contracts.vms import VmFailed, VmInfo, VmPhase
+from node_agent import saving
 from node_agent.domain.record import Record
 from node_agent.drivers.port import DriverError, ListedVm
 from node_agent.host import Host
@@ -44,6 +45,8 @@ def _resume(host: Host, vm: Vm, seen: VmInfo | None) -> None:
         vm.info = seen or vm.info
         if not record.confirmed:
             _tell_in_time(host, vm)
+        else:
+            _save_further(host, vm)
         _log.info("vm.adopted", instance=record.instance_id, vm=record.vm_name)
 
 
@@ -77,6 +80,13 @@ def _tell_in_time(host: Host, vm: Vm) -> None:
         vm.give_up(UNCONFIRMED)
     else:
         vm.tell_again()
+
+
+def _save_further(host: Host, vm: Vm) -> None:
+    saving.begin(host, vm)
+    for push in vm.record.pushes:
+        if push.outcome is not None and not push.confirmed:
+            saving.tell(host, vm, push)
 
 
 def _is_too_late(host: Host, record: Record) -> bool:

@@ -32,7 +32,7 @@ HANDLERS: Mapping[type[Order], Callable[[Node, Any], Effect | None]] = MappingPr
         UpgradeAgent: _upgrade_agent,
         PullTemplate: lambda node, order: node.templates.pull_template(order),
         DeleteTemplate: lambda node, order: node.templates.delete_template(order),
-        PushImage: lambda node, order: node.templates.push_image(order),
+        PushImage: lambda node, order: node.vms.push_image(order),
     }
 )
 """What the agent does with each order; the answer is what follows once it is durable."""

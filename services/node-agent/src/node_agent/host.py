@@ -18,11 +18,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Seconds: to clone and boot a VM, and to wait for its address."""
+    """Seconds: to clone and boot a VM, to wait for its address, to make an image of it.
+
+    ``whole_save``: for a save that says no time. ``registry_tries``: how often a request of a push
+    is tried without any progress; these take some minutes.
+    """
 
     start: float = 90.0
     network: float = 60.0
     network_poll: float = 0.5
+    save: float = 1800.0
+    whole_save: float = 7200.0
+    registry_tries: int = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

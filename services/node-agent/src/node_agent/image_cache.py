@@ -73,6 +73,10 @@ class ImageCache:
             if not self._held[key]:
                 del self._held[key]
 
+    async def keep(self, template: TemplateRef, source: ImageSource) -> None:
+        """Have a tag in the cache that was made on this host."""
+        await self._driver.pull(template, source, _ignore)
+
     async def remove(self, template_id: str) -> None:
         """Drop every tag of a template that is not in use."""
         for cached in await self._driver.templates():
@@ -162,3 +166,7 @@ def _same(cached: CachedTemplate, template: TemplateRef) -> bool:
     if cached.id != template.id or cached.tag != template.tag:
         return False
     return not cached.digest or cached.digest == template.digest
+
+
+def _ignore(_share: float) -> None:
+    """Nothing is downloaded."""

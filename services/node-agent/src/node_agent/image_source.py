@@ -1,7 +1,9 @@
-"""Manifests and blobs over HTTP, from anything that speaks the OCI Distribution spec 1.1."""
+"""Manifests and blobs: from anything that speaks the OCI Distribution spec 1.1, or from here."""
 
+import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
 
 import aiohttp
 from multidict import CIMultiDict
@@ -53,6 +55,31 @@ class HttpImageSource:
                     skip = 0
         except (aiohttp.ClientError, TimeoutError) as error:
             raise HostFault(f"registry {self.address}: {error!r}") from error
+
+
+class LocalImage:
+    """An image of which this host has all: the manifest, and the blobs by digest."""
+
+    address = "this host"
+
+    def __init__(self, content: bytes, files: Mapping[str, Path | bytes]) -> None:
+        self._content = content
+        self._files = files
+
+    async def manifest(self, repository: str, reference: str) -> bytes:  # noqa: ARG002 -- the port's
+        """See ImageSource."""
+        return self._content
+
+    async def blob(self, repository: str, digest: str, offset: int = 0) -> AsyncIterator[bytes]:  # noqa: ARG002 -- the port's
+        """See ImageSource."""
+        held = self._files[digest]
+        if isinstance(held, bytes):
+            yield held[offset:]
+            return
+        with held.open("rb") as file:
+            file.seek(offset)
+            while piece := await asyncio.to_thread(file.read, _CHUNK):
+                yield piece
 
 
 class ImageSources:

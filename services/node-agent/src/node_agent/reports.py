@@ -20,6 +20,7 @@ from node_agent.publisher import Telling
 
 _FULL_INFO_EVERY = 12
 _PROGRESS_SECONDS = 1.0
+_IN_SHARES = (VmPhase.PULLING, VmPhase.SAVING)
 
 
 class Reports:
@@ -141,8 +142,9 @@ class Reports:
             attempt=record.attempt,
             epoch=record.epoch,
             phase=phase,
-            progress=share if phase is VmPhase.PULLING else 0.0,
+            progress=share if phase in _IN_SHARES else 0.0,
             restarts=record.restarts,
+            saving=record.saving.request_id if record.saving is not None else "",
             info=self.stamped(info) if info is not None and news else None,
         )
 

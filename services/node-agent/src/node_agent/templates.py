@@ -1,4 +1,4 @@
-"""Orders about the templates of a node and about images made of its VMs."""
+"""Orders about the templates of a node."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,7 +6,6 @@ from collections.abc import Callable
 import structlog
 
 from contracts.distributions import DeleteTemplate, PullTemplate, TemplatePullReported
-from contracts.images import ImagePushed, PushImage
 from node_agent.drivers.port import DriverError
 from node_agent.host import Host
 
@@ -39,17 +38,6 @@ class Templates:
             task.add_done_callback(self._others.discard)
 
         return begin
-
-    def push_image(self, order: PushImage) -> Callable[[], None]:
-        """Say that no driver of this agent can save a VM as an image."""
-        report = ImagePushed(
-            node_id=order.node_id,
-            at=self._host.clock.now(),
-            request_id=order.request_id,
-            instance_id=order.instance_id,
-            error=f"saving images is not supported by the {self._host.driver.name} driver",
-        )
-        return lambda: _ignore(self._host.publisher.tell(report))
 
     async def stop(self) -> None:
         """End every pull where it stands."""
@@ -106,7 +94,3 @@ class Templates:
                 error=error,
             )
         )
-
-
-def _ignore(_telling: object) -> None:
-    """The publisher keeps it until it is heard."""

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
+from contracts.images import ImagePushed, PushImage
 from contracts.messages import Report
 from contracts.vms import (
     RebootVm,
@@ -18,8 +19,10 @@ from contracts.vms import (
     VmRestarted,
     VmState,
 )
+from node_agent import saving
 from node_agent.domain.fencing import Answer, answer_run
 from node_agent.domain.names import vm_name
+from node_agent.domain.push import Push
 from node_agent.domain.record import accepted, stopping
 from node_agent.drivers.port import ListedVm
 from node_agent.host import Host
@@ -109,6 +112,25 @@ class Vms:
             return lambda: vm.tell_restarted(order.number, "the VM does not run")
         return lambda: vm.reboot(order)
 
+    def push_image(self, order: PushImage) -> Effect | None:
+        """Save a VM as an image, once for each request; how far it is, a heartbeat tells."""
+        now = self._host.clock.now()
+        vm = self._vms.get(order.instance_id)
+        if vm is None or order.attempt > vm.record.attempt:
+            return lambda: self._tell(_not_pushed(order, now, "Not found"))
+        if order.attempt < vm.record.attempt or order.epoch < vm.record.epoch:
+            return self._refuse(order, vm, now)
+        known = vm.record.push(order.request_id)
+        if known is not None and known.outcome is not None:
+            return lambda: saving.tell(self._host, vm, known)
+        if vm.work.busy:
+            return None
+        if known is None:
+            if reason := saving.objection(self._host, vm, order):
+                return lambda: self._tell(_not_pushed(order, now, reason))
+            vm.put(vm.record.with_push(Push(order=order)))
+        return lambda: saving.begin(self._host, vm)
+
     def versions(self) -> dict[str, int]:
         """How often something was begun for each instance; see ``lines``."""
         return {instance_id: vm.work.version for instance_id, vm in self._vms.items()}
@@ -192,7 +214,7 @@ class Vms:
             return vm.start  # accepted, yet what follows never began
         return vm.tell_again
 
-    def _refuse(self, order: RunVm | RebootVm, vm: Vm, now: datetime) -> Effect:
+    def _refuse(self, order: RunVm | RebootVm | PushImage, vm: Vm, now: datetime) -> Effect:
         refused = _report(
             VmRefused,
             order,
@@ -212,7 +234,20 @@ class Vms:
         return self._last_name_at
 
 
-def _report(kind: type[Told], order: RunVm | RebootVm, now: datetime, **fields: Any) -> Told:
+def _not_pushed(order: PushImage, now: datetime, error: str) -> ImagePushed:
+    return ImagePushed(
+        node_id=order.node_id,
+        at=now,
+        request_id=order.request_id,
+        instance_id=order.instance_id,
+        attempt=order.attempt,
+        error=error,
+    )
+
+
+def _report(
+    kind: type[Told], order: RunVm | RebootVm | PushImage, now: datetime, **fields: Any
+) -> Told:
     """A report about an order, in the order's own words."""
     return kind(
         node_id=order.node_id,

@@ -23,6 +23,7 @@ Chunk = Callable[[int], None]
 _PIECE = 1 << 20
 _TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
 _MAX_MANIFEST = 4 << 20
+_NO_SUCH_VERSION = frozenset({400, 404})
 
 
 class RegistryClient:
@@ -143,6 +144,40 @@ class RegistryClient:
                 return True
             sent = True
         return sent
+
+    async def mount_blob(self, repository: str, digest: str, source: str) -> bool:
+        """Have a blob that the repository ``source`` has; False when it must be pushed instead."""
+        uploads = self.url(repository, "blobs", "uploads/")
+        wish = uploads.with_query({"mount": digest, "from": source})
+        patience = Patience(self._tries)
+        while True:
+            try:
+                async with self.session.post(wish) as response:
+                    if response.status == 201:  # noqa: PLR2004 -- it is there
+                        return True
+                    await _expect(response, 202)
+                    begun = response.url.join(URL(response.headers["Location"]))
+                async with self.session.delete(begun):
+                    return False
+            except Exception as error:
+                await patience.after(error)
+
+    async def revert(self, template_id: str, number: int) -> bool:
+        """Remove a version of a template and every newer one; False when there is none such.
+
+        Not a part of the OCI Distribution specification.
+        """
+        url = URL(f"{self.address}/registry/revert").with_query(id=template_id, number=number)
+        patience = Patience(self._tries)
+        while True:
+            try:
+                async with self.session.delete(url) as response:
+                    if response.status in _NO_SUCH_VERSION:
+                        return False
+                    await _expect(response, 200)
+                    return True
+            except Exception as error:
+                await patience.after(error)
 
     async def push_manifest(self, repository: str, reference: str, content: bytes) -> str:
         """Put a manifest under a reference; its digest."""

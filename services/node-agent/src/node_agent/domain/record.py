@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from contracts.vms import RunVm, StopVm, VmFailed, VmPhase, VmStarted
+from node_agent.domain.push import Push, remembered
 
 TOMBSTONE_LIFE = timedelta(minutes=10)
 """How long after a StopVm's deadline its attempts stay dead."""
@@ -21,6 +22,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ``leftovers``: VMs of superseded attempts that must go first. ``stopped`` -1: no StopVm yet.
     ``registry`` is where its tag came from, ``request_id`` who asked for it, for logs.
     ``rebooting`` was begun at ``rebooted_at``; ``restarts`` is the last that is done.
+    ``pushes``: orders to save it as an image, the newest last.
     """
 
     node_id: str
@@ -42,6 +44,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     restarts: int = 0
     rebooting: int = 0
     rebooted_at: datetime | None = None
+    pushes: tuple[Push, ...] = ()
     stopped: int = -1
     tombstone_until: datetime | None = None
 
@@ -62,6 +65,20 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         if isinstance(self.report, VmFailed):
             return self.report.vm_left
         return self.phase is not VmPhase.GONE
+
+    @property
+    def saving(self) -> Push | None:
+        """The order to save it that has no outcome yet."""
+        newest = self.pushes[-1] if self.pushes else None
+        return newest if newest is not None and newest.outcome is None else None
+
+    def push(self, request_id: str) -> Push | None:
+        """What is known of a request to save it."""
+        return next((push for push in self.pushes if push.request_id == request_id), None)
+
+    def with_push(self, push: Push) -> "Record":
+        """A copy that knows of this, too."""
+        return self.with_(pushes=remembered(self.pushes, push))
 
     @property
     def forgettable_at(self) -> datetime | None:
@@ -117,6 +134,7 @@ def stopping(stop: StopVm, before: Record | None, now: datetime) -> Record:
         phase=VmPhase.GONE if gone else VmPhase.STOPPING,
         run=None,
         report=None,
+        pushes=(),
         stopped=max(before.stopped, stop.attempt),
         tombstone_until=max(until, before.tombstone_until or until),
     )
