@@ -28,7 +28,7 @@ _SYNC = "sync"
 _ENTROPY = 64
 _SYNC_SECONDS = 60.0
 _CALL_TIMEOUT = 30.0
-_PING_TIMEOUT = 0.5
+_GREETING_TIMEOUT = 0.5
 _OVERTIME = 60.0
 _SLOWEST_POLL = 0.5
 
@@ -74,22 +74,22 @@ class GuestAgent:
         self._socket = folder / SOCKET
         self._turn = asyncio.Lock()
 
-    async def answers(self) -> bool:
-        """Whether the guest is up and its agent listens."""
+    async def greeted(self) -> str | None:
+        """The address as below; None while the guest does not answer.
+
+        That it is there is told by the sync alone, since questions are slow in emulated guests.
+        """
         try:
-            await self._call("guest-ping", timeout=_PING_TIMEOUT)
+            async with self._turn, connected(self._socket, _CALL_TIMEOUT) as channel:
+                async with asyncio.timeout(_GREETING_TIMEOUT):
+                    await _synchronise(channel)
+                return _address(await _asked(channel, "guest-network-get-interfaces"))
         except NoAnswer:
-            return False
-        return True
+            return None
 
     async def address(self) -> str:
         """The guest's first IPv4 address that others could use; empty while it has none."""
-        interfaces = await self._call("guest-network-get-interfaces", timeout=2.0)
-        for interface in interfaces:
-            for found in interface.get("ip-addresses", ()):
-                if found.get("ip-address-type") == "ipv4" and _usable(found["ip-address"]):
-                    return str(found["ip-address"])
-        return ""
+        return _address(await self._call("guest-network-get-interfaces", timeout=2.0))
 
     async def run_script(self, script: bytes, timeout: float) -> ScriptResult:
         """Pipe ``script`` to ``sh``; at the limit it and all it began are killed."""
@@ -140,12 +140,16 @@ class GuestAgent:
     ) -> Any:
         async with self._turn, connected(self._socket, timeout) as channel:
             await _synchronise(channel)
-            message = {"execute": name}
-            await channel.send(message | {"arguments": arguments} if arguments else message)
-            answer = await channel.receive()
-        if "error" in answer:
-            raise HostFault(f"the guest refused {name}: {answer['error'].get('desc', '')}")
-        return answer["return"]
+            return await _asked(channel, name, arguments)
+
+
+async def _asked(channel: Channel, name: str, arguments: dict[str, Any] | None = None) -> Any:
+    message = {"execute": name}
+    await channel.send(message | {"arguments": arguments} if arguments else message)
+    answer = await channel.receive()
+    if "error" in answer:
+        raise HostFault(f"the guest refused {name}: {answer['error'].get('desc', '')}")
+    return answer["return"]
 
 
 async def _synchronise(channel: Channel) -> None:
@@ -155,6 +159,14 @@ async def _synchronise(channel: Channel) -> None:
     )
     while (await channel.receive()).get("return") != number:
         pass
+
+
+def _address(interfaces: list[dict[str, Any]]) -> str:
+    for interface in interfaces:
+        for found in interface.get("ip-addresses", ()):
+            if found.get("ip-address-type") == "ipv4" and _usable(found["ip-address"]):
+                return str(found["ip-address"])
+    return ""
 
 
 def _usable(address: str) -> bool:

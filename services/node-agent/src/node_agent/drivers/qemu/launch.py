@@ -23,6 +23,7 @@ from node_agent.drivers.qemu.sealing import spare_disk, unseal
 _MONITOR_SECONDS = 20.0
 _LOADING_SECONDS = 120.0
 _PORT_TRIES = 20
+_GREETING_PAUSE = 0.05
 _log = structlog.get_logger()
 
 
@@ -61,8 +62,11 @@ class Launch:
         self._doomed = doomed
         self._folder = kept.folder.path
 
-    async def start(self) -> None:
-        """Have the guest run: as it was suspended where that is possible, else from its disk."""
+    async def start(self) -> str:
+        """Have the guest run: as it was suspended where that is possible, else from its disk.
+
+        Its address, if it has one already.
+        """
         saved = self._kept.record.saved
         if self._kept.record.sealed:
             await unseal(self._kept, self._means.blobs)
@@ -75,16 +79,16 @@ class Launch:
         async with self._ended_on_error(pid):
             await self._let_run()
             self._kept.keep(started=self._host.clock.now(), stopped=None)
-            await self._wait_for_guest(pid, awoken=restored)
+            return await self._wait_for_guest(pid, awoken=restored)
 
-    async def go_on(self, pid: int) -> None:
+    async def go_on(self, pid: int) -> str:
         """Finish what an agent that was killed, or a save that broke off, has left running."""
         halted = await migration.is_halted(self._folder)
         if halted:
             await migration.unhalt(self._folder)
         if self._kept.record.started is None:
             self._kept.keep(started=self._host.clock.now())
-        await self._wait_for_guest(pid, awoken=halted)
+        return await self._wait_for_guest(pid, awoken=halted)
 
     async def rehearse(self) -> None:
         """Wake a suspended guest up for a moment, on a disk of its own and without a network.
@@ -222,16 +226,17 @@ class Launch:
             await monitor.run("set_link", name=NETWORK_CARD, up=record.connected)
             await monitor.run("cont")
 
-    async def _wait_for_guest(self, pid: int, *, awoken: bool = False) -> None:
+    async def _wait_for_guest(self, pid: int, *, awoken: bool = False) -> str:
         """Return when it answers; one that was halted is told what time it is."""
         async with self._limit(self._host.ready_seconds, "the guest does not answer"):
-            while not await self._agent.answers():
-                if await process.ended(pid, 0.1):
+            while (address := await self._agent.greeted()) is None:
+                if await process.ended(pid, _GREETING_PAUSE):
                     reason = process.complaint(self._folder) or self._kept.folder.console_tail()
                     raise HostFault(f"failed to start: QEMU ended during boot: {reason}")
             if awoken:
                 name = hostname(self._kept.record.name)
                 await self._agent.wake_up(self._host.clock, name)
+        return address
 
     @contextlib.asynccontextmanager
     async def _ended_on_error(self, pid: int) -> AsyncIterator[None]:

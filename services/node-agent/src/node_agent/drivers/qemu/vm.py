@@ -52,10 +52,8 @@ class Vm:
             if pid is not None and (self.record.saved or await self._status() == STOPPED):
                 await process.end(pid)
                 pid = None
-            if pid is None:
-                await self._launch(means).start()
-            else:
-                await self._launch(means).go_on(pid)
+            launch = self._launch(means)
+            self._know(await (launch.start() if pid is None else launch.go_on(pid)))
         return await self.info()
 
     async def restart(self, means: Means) -> VmInfo:
@@ -63,7 +61,7 @@ class Vm:
         async with self._turn:
             await self._end()
             self._kept.keep(saved=None, state=None)
-            await self._launch(means).start()
+            self._know(await self._launch(means).start())
         return await self.info()
 
     async def stop(self) -> None:
@@ -155,6 +153,9 @@ class Vm:
             with contextlib.suppress(HostFault):
                 self._address = await self._agent.address()
         return self._address
+
+    def _know(self, address: str) -> None:
+        self._address, self._address_asked = address, self._host.clock.monotonic()
 
     def _launch(self, means: Means) -> Launch:
         self._address = ""
