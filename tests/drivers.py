@@ -7,7 +7,7 @@ from pathlib import Path
 from chassis.clock import SystemClock
 from contracts.templates import TemplateRef
 from contracts.vms import Overrides
-from node_agent.drivers.port import ImageSource, VmDriver, VmSpec
+from node_agent.drivers.port import VmDriver, VmSpec
 from node_agent.drivers.qemu import QemuDriver, QemuSettings
 from node_agent.drivers.qemu.accelerator import Accelerator
 from node_agent.drivers.simulated import SimulatedDriver
@@ -21,7 +21,7 @@ class DriverUnderTest:
 
     make: Callable[[], VmDriver]
     template: TemplateRef
-    source: ImageSource
+    source: MemorySource
 
     def spec(self, name: str, overrides: Overrides | None = None) -> VmSpec:
         return VmSpec(
