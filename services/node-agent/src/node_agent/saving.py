@@ -38,7 +38,7 @@ def begin(host: Host, vm: Vm) -> None:
     """Carry out what the record says is to be saved, or go on where a killed agent stopped."""
     push = vm.record.saving
     if push is not None:
-        vm.work.begin(_Saving(host, vm, push).carry_out)
+        vm.work.begin(_Saving(host, vm, push).carry_out, vm.record.log_ids)
 
 
 def tell(host: Host, vm: Vm, push: Push) -> None:

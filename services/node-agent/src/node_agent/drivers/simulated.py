@@ -32,7 +32,7 @@ from pathlib import Path
 import msgspec
 
 from chassis.clock import Clock
-from contracts.nodes import CachedTemplate, HypervisorVersion, NodeUsage
+from contracts.nodes import CachedTemplate, NodeUsage
 from contracts.templates import TemplateRef
 from contracts.vms import ScriptResult, VmInfo
 from node_agent.drivers.port import (
@@ -63,7 +63,6 @@ from node_agent.drivers.simulated_shell import read_script
 
 _PULL_STEPS = 10
 _TIMED_OUT = -1
-
 
 NO_DELAYS = Delays()
 USUAL_HARDWARE = SimulatedHardware()
@@ -97,13 +96,7 @@ class SimulatedDriver:
         self._ports = HostPorts(
             rule for vm in self.hypervisor.vms.values() for rule in vm.info.port_forwarding
         )
-        self._facts = HostFacts(
-            arch=hardware.arch,
-            cpu_count=hardware.cpu_count,
-            ram_gb=hardware.ram_gb,
-            disk_size=hardware.disk_size,
-            hypervisor=HypervisorVersion(product="Corral simulated", version="1.0", build="0"),
-        )
+        self._facts = hardware.facts
 
     def history(self) -> Sequence[HistoryLine]:
         """What was done to the VMs of this host, oldest first."""

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import msgspec
 
-from contracts.nodes import CachedTemplate, NodeUsage
+from contracts.nodes import CachedTemplate, HypervisorVersion, NodeUsage
 from contracts.vms import VmInfo
+from node_agent.drivers.port import HostFacts
 
 
 class Delays(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +38,17 @@ class SimulatedHardware(msgspec.Struct, frozen=True, kw_only=True):
     cpu_count: int = 16
     ram_gb: int = 64
     disk_size: int = 1 << 40
+
+    @property
+    def facts(self) -> HostFacts:
+        """What a driver says of it."""
+        return HostFacts(
+            arch=self.arch,
+            cpu_count=self.cpu_count,
+            ram_gb=self.ram_gb,
+            disk_size=self.disk_size,
+            hypervisor=HypervisorVersion(product="Corral simulated", version="1.0", build="0"),
+        )
 
 
 class FaultKind(StrEnum):
