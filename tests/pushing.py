@@ -12,6 +12,7 @@ from contracts.documents import Said, say
 from contracts.events import EventDocument, EventHappened, EventKind, EventType
 from event_pusher.app import build
 from event_pusher.config import Settings
+from event_pusher.domain.wire import Parcel, pack
 from event_pusher.store import EVENTS
 
 AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -30,6 +31,12 @@ def an_event(number: int, subject: str = "i1") -> EventHappened:
     )
 
 
+def a_parcel(number: int, subject: str = "i1") -> Parcel:
+    """An event as it travels; its sequence is its number."""
+    event = an_event(number, subject)
+    return pack(EventDocument(id=event.id, sequence=number, event=event), "m")
+
+
 def said(events: Sequence[EventHappened]) -> list[Said]:
     """As the owners publish them."""
     return [say(event) for event in events]
@@ -40,6 +47,9 @@ def settings_for(**given: Any) -> Settings:
     values: dict[str, Any] = {
         "metrics_port": 0,
         "lease_seconds": 1.5,
+        "webhook_networks": "loopback",
+        "webhook_seconds": 0.5,
+        "delivery_longest_pause": 0.5,
         "retry_seconds": (0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 4.0, 8.0),
     }
     return Settings(**values | given)

@@ -2,8 +2,7 @@
 
 from aiohttp import web
 
-from contracts.events import EndpointDocument
-from event_pusher.domain.endpoint import EVENT_LOG
+from contracts.webhooks import EVENT_LOG, EndpointDocument
 from event_pusher.store import ENDPOINTS
 from tests.pushing import a_pusher, an_event, said, settings_for
 from tests.receiver import hangs, taken

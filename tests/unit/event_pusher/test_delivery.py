@@ -7,15 +7,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from contracts.events import OpenDelivery
-from event_pusher.domain.delivery import Parcel, Window
+from contracts.webhooks import OpenDelivery
+from event_pusher.domain.delivery import Window
+from tests.pushing import a_parcel
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LATER = NOW + timedelta(seconds=30)
-
-
-def a_parcel(sequence, subject="i1"):
-    return Parcel(sequence=sequence, subject=subject, body=b"{}")
 
 
 def numbers(parcels):

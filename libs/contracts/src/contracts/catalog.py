@@ -9,10 +9,11 @@ from contracts import (
     nodes,
     templates,
     vms,
+    webhooks,
 )
 from contracts.messages import Message, tag_of
 
-_MODULES = (instances, vms, nodes, groups, templates, distributions, images, events)
+_MODULES = (instances, vms, nodes, groups, templates, distributions, images, events, webhooks)
 
 
 def message_types() -> dict[str, type[Message]]:

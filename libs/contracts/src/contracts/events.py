@@ -12,7 +12,10 @@ Scalar: TypeAlias = str | int | float | bool | None
 
 
 class EventKind(StrEnum):
-    """The eleven documented kinds, then ours (additive)."""
+    """The eleven documented kinds, then ours (additive).
+
+    ``WebhookTest`` is sent to the endpoint that is tested and never logged.
+    """
 
     START_VM = "StartVM"
     VM_STARTED = "VMStarted"
@@ -45,6 +48,15 @@ class EventKind(StrEnum):
     SAVE_IMAGE = "SaveImage"
     IMAGE_SAVED = "ImageSaved"
     IMAGE_SAVE_FAILED = "ImageSaveFailed"
+    CONFIG_CHANGED = "ConfigChanged"
+    POOL_CREATED = "PoolCreated"
+    POOL_UPDATED = "PoolUpdated"
+    POOL_DELETED = "PoolDeleted"
+    WEBHOOK_CREATED = "WebhookCreated"
+    WEBHOOK_UPDATED = "WebhookUpdated"
+    WEBHOOK_DELETED = "WebhookDeleted"
+    WEBHOOK_DISABLED = "WebhookDisabled"
+    WEBHOOK_TEST = "WebhookTest"
 
 
 class EventType(StrEnum):
@@ -80,27 +92,22 @@ class EventDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     event: EventHappened
 
 
-class OpenDelivery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An event that an endpoint has not got yet; ``attempts`` failed, the next one is ``due``."""
+def public_event(document: EventDocument, machine: str) -> dict[str, Scalar]:
+    """An event as the world sees it: receivers, ``event.log`` and the API.
 
-    sequence: int
-    attempts: int = 0
-    due: datetime | None = None
-
-
-class EndpointStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How far an endpoint is: every sequence up to ``cursor`` arrived, unless it is in ``open``.
-
-    ``epoch`` is the lease epoch of the event-pusher that wrote it.
+    The documented keys keep their documented meaning; ``actor``, ``id``, ``request_id`` and
+    ``sequence`` are ours and additive. ``time`` is in whole epoch seconds; ``machine`` names the
+    controller's host unless the event says its own. A kind's own field never replaces a common key.
     """
-
-    cursor: int
-    open: tuple[OpenDelivery, ...] = ()
-    epoch: int = 0
-
-
-class EndpointDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A receiver of events as stored in ``endpoints``; its status is the event-pusher's."""
-
-    id: str = msgspec.field(name="_id")
-    status: EndpointStatus
+    event = document.event
+    return event.fields | {
+        "name": event.kind,
+        "type": event.event_type,
+        "sub_type": event.sub_type,
+        "time": int(event.at.timestamp()),
+        "machineName": event.machine or machine,
+        "id": document.id,
+        "sequence": document.sequence,
+        "actor": event.actor,
+        "request_id": event.request_id,
+    }

@@ -11,35 +11,44 @@ from chassis.clock import Clock, SystemClock
 from chassis.config import BadSettings
 from chassis.lease import Lease
 from chassis.log_shipping import CONTROLLER, LogShipping, RegistryLog, shipping
-from chassis.service import Part, Service
+from chassis.service import Loop, Part, Service
 from chassis.store.port import Store
 from chassis.web import Check, Health, metrics_server
-from contracts.events import EventDocument, EventHappened
+from contracts.events import EventHappened
+from contracts.webhooks import EVENT_LOG, EndpointChanged, EndpointSpec, Secret
+from event_pusher.addresses import Addresses
 from event_pusher.central_lines import EVENT_SERVICE, CentralLines
 from event_pusher.config import Settings
-from event_pusher.courier import Courier, Pace, Term
-from event_pusher.domain.delivery import Parcel
-from event_pusher.domain.endpoint import EVENT_LOG, Endpoint
-from event_pusher.domain.wire import wire_of
+from event_pusher.courier import Courier, Pace
+from event_pusher.domain.condition import Limits
+from event_pusher.domain.endpoint import Endpoint
+from event_pusher.domain.networks import BadNetwork, Network, networks_of
+from event_pusher.domain.signature import BadSecret, key_of
+from event_pusher.domain.wire import pack
+from event_pusher.endpoints import Endpoints
 from event_pusher.event_log import EventLog
-from event_pusher.handlers import QUEUE, EventHandlers
+from event_pusher.handlers import QUEUE, EventHandlers, endpoint_queue
 from event_pusher.lines import EventLines
+from event_pusher.post import Post
 from event_pusher.reader import LogReader
+from event_pusher.recorder import Recorder
+from event_pusher.retention import Retention
 from event_pusher.sender import Sender
 from event_pusher.store import EndpointStore, EventStore
 from event_pusher.tenure import Tenure
 
+RETENTION_SECONDS = 60.0
 NAME = "event-pusher"
 
 
 def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None) -> Service:
-    """One event-pusher; any number may run, one works. BadSettings when the URL is none."""
+    """One event-pusher; any number may run, one works. BadSettings."""
     clock = clock or SystemClock()
-    endpoints = _endpoints(settings)
-    sender = Sender(settings.delivery_timeout, clock)
+    fixed = _fixed(settings)
+    addresses = Addresses(_networks(settings))
 
     def work(tenure: Tenure) -> Part:
-        return _work(settings, bus, store, sender, endpoints, tenure, clock)
+        return _work(settings, bus, store, addresses, fixed, tenure, clock)
 
     holder = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     lease = Lease(store, NAME, holder, settings.lease_seconds)
@@ -49,7 +58,7 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
         [
             *shipping(settings, settings.registry_address, CONTROLLER, clock),
             metrics_server(health, settings.metrics_host, settings.metrics_port),
-            sender,
+            addresses,
             Tenure(lease, settings.lease_seconds, work, clock),
         ],
         health,
@@ -60,8 +69,8 @@ def _work(
     settings: Settings,
     bus: Bus,
     store: Store,
-    sender: Sender,
-    endpoints: list[Endpoint],
+    addresses: Addresses,
+    fixed: Endpoint | None,
     tenure: Tenure,
     clock: Clock,
 ) -> Part:
@@ -69,43 +78,81 @@ def _work(
     events = EventStore(store)
     log = EventLog(events, tenure.lease)
     machine = settings.machine_name or socket.gethostname()
-
-    def pack(document: EventDocument) -> Parcel:
-        return Parcel(
-            sequence=document.sequence,
-            subject=document.event.subject,
-            body=wire_of(document, machine),
-        )
-
-    reader = LogReader(log, events, pack)
-    states = EndpointStore(store)
-    pace = Pace(
-        parallel=settings.delivery_parallel,
-        window=settings.delivery_window,
-        pauses=settings.retry_seconds,
-    )
-    term = Term(epoch=tenure.lease.epoch, held=lambda: tenure.held)
-    couriers = [
-        Courier(endpoint, reader, states, sender, term=term, pace=pace, clock=clock)
-        for endpoint in endpoints
-    ]
+    reader = LogReader(log, events, lambda document: pack(document, machine))
     path = settings.event_log_path
     lines: list[EventLines | CentralLines] = [EventLines(path, reader)] if path else []
     if settings.central_logging:
         destination = RegistryLog(settings.registry_address, EVENT_SERVICE)
         lines.append(CentralLines(LogShipping(destination, clock, listens=False), reader))
-    handlers = EventHandlers(log, pack, lines, couriers)
-    dispatcher = Dispatcher(bus, [QUEUE], [EventHappened], handlers.event_happened, clock)
-    return Service(f"{NAME}.work", [log, *lines, *couriers, dispatcher], Health({}))
+    recorder = Recorder(log, reader, lines)
+    states = EndpointStore(store, tenure.lease.epoch)
+    pace = _pace(settings, tenure)
+
+    def courier(endpoint: Endpoint) -> Courier:
+        guarded, timeout = endpoint.guarded, settings.delivery_timeout
+        post = Post(Sender(addresses, timeout, clock, guarded=guarded), clock)
+        return Courier(endpoint, reader, states, post, pace=pace, clock=clock)
+
+    seconds = settings.webhook_seconds
+    record = recorder.record
+    endpoints = Endpoints(
+        states, reader, courier, record, fixed=fixed, seconds=seconds, clock=clock
+    )
+    recorder.follow(endpoints.offer)
+    handlers = EventHandlers(recorder, endpoints)
+    days, most = settings.event_log_days, settings.event_log_events
+    retention = Retention(log, events, clock, days=days, most=most)
+    parts: list[Part] = [
+        log,
+        *lines,
+        endpoints,
+        Loop("retention", RETENTION_SECONDS, retention.sweep, clock),
+        Dispatcher(bus, [QUEUE], [EventHappened], handlers.event_happened, clock),
+        Dispatcher(
+            bus,
+            [endpoint_queue()],
+            [EndpointChanged],
+            handlers.endpoint_changed,
+            clock,
+            endpoints.wake,
+        ),
+    ]
+    return Service(f"{NAME}.work", parts, Health({}))
 
 
-def _endpoints(settings: Settings) -> list[Endpoint]:
-    url = settings.event_log_url
+def _pace(settings: Settings, tenure: Tenure) -> Pace:
+    return Pace(
+        window=settings.delivery_window,
+        pauses=settings.retry_seconds,
+        held=lambda: tenure.held,
+        limits=Limits(
+            parallel=settings.delivery_parallel,
+            patience=settings.delivery_patience,
+            longest_pause=settings.delivery_longest_pause,
+            days=settings.webhook_failing_days,
+        ),
+    )
+
+
+def _fixed(settings: Settings) -> Endpoint | None:
+    """The endpoint that the settings name."""
+    url, secret = settings.event_log_url, settings.event_log_secret
     if not url:
-        return []
+        return None
     if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
         raise BadSettings("event_log_url is not an http or https address")
-    return [Endpoint(id=EVENT_LOG, url=url)]
+    try:
+        secrets = (Secret(value=secret),) if secret and key_of(secret) else ()
+    except BadSecret as error:
+        raise BadSettings(f"event_log_secret: {error}") from None
+    return Endpoint(id=EVENT_LOG, generation=0, spec=EndpointSpec(url=url, secrets=secrets))
+
+
+def _networks(settings: Settings) -> tuple[Network, ...]:
+    try:
+        return networks_of(settings.webhook_networks)
+    except BadNetwork as error:
+        raise BadSettings(f"webhook_networks: {error}") from None
 
 
 def _bus_check(bus: Bus) -> Check:

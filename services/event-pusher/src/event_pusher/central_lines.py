@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from chassis.log_shipping import LogShipping
-from event_pusher.domain.delivery import Parcel
+from event_pusher.domain.wire import Parcel
 from event_pusher.reader import LogReader
 
 EVENT_SERVICE = "Event"
@@ -42,5 +42,5 @@ class CentralLines:
 
     def _add(self, parcels: Sequence[Parcel]) -> None:
         for parcel in parcels:
-            self._shipping.add(parcel.body.decode())
+            self._shipping.add(parcel.plain.decode())
         self._last = parcels[-1].sequence

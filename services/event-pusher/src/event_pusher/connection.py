@@ -1,7 +1,7 @@
 """One kept-alive HTTP/1.1 connection that posts, one request at a time.
 
-A client of its own because nobody reads the answers: it costs a third of a general one, and
-deliveries are most of what an event-pusher does. Parsing is llhttp's.
+A client of its own because of an answer only the status and its first bytes matter: it costs a
+third of a general one, and deliveries are most of what an event-pusher does. Parsing is llhttp's.
 """
 
 import asyncio
@@ -13,6 +13,9 @@ import msgspec
 MOST_BODY = 1 << 16
 """A connection whose answer is longer than this is closed instead of reused."""
 
+EXCERPT = 256
+"""Bytes of an answer's body that are kept."""
+
 _INFORMATIONAL = range(100, 200)
 
 
@@ -21,10 +24,11 @@ class Broken(ConnectionError):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """Status and ``Retry-After``: all that matters of a response."""
+    """All that matters of a response: status, ``Retry-After``, how the body begins."""
 
     status: int
     retry_after: str
+    excerpt: bytes
 
 
 class Connection(asyncio.Protocol):
@@ -38,6 +42,7 @@ class Connection(asyncio.Protocol):
         self._status = 0
         self._retry_after = ""
         self._size = 0
+        self._excerpt = b""
 
     @property
     def usable(self) -> bool:
@@ -53,7 +58,8 @@ class Connection(asyncio.Protocol):
         assert self.usable
         transport = cast("asyncio.Transport", self._transport)
         self._answer = asyncio.get_running_loop().create_future()
-        self._status, self._retry_after, self._size, self.untouched = 0, "", 0, True
+        self._status, self._retry_after, self.untouched = 0, "", True
+        self._size, self._excerpt = 0, b""
         transport.write(request)
         try:
             return await self._answer
@@ -99,6 +105,8 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         """See httptools."""
+        if self._size < EXCERPT:
+            self._excerpt += body[: EXCERPT - self._size]
         self._size += len(body)
         if self._size > MOST_BODY:
             self.close()
@@ -114,7 +122,7 @@ class Connection(asyncio.Protocol):
 
     def _finish(self) -> None:
         if self._answer is not None and not self._answer.done():
-            self._answer.set_result(Answer(self._status, self._retry_after))
+            self._answer.set_result(Answer(self._status, self._retry_after, self._excerpt))
 
     def _fail(self, error: Broken) -> None:
         self.close()

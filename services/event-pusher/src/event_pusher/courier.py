@@ -1,32 +1,30 @@
 """Brings the events of the log to one endpoint, and remembers what arrived."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 import msgspec
 import structlog
-from prometheus_client import Counter, Gauge
-from yarl import URL
 
 from chassis.clock import Clock
-from chassis.errors import Unavailable
-from chassis.service import Loop
-from contracts.events import EndpointStatus
-from event_pusher.domain.delivery import Parcel, Window
+from contracts.events import EventHappened
+from contracts.webhooks import Cause, Disabled, EndpointStatus, HistoryDocument, Outcome
+from event_pusher.domain.condition import Condition, Limits
 from event_pusher.domain.endpoint import Endpoint
+from event_pusher.domain.lane import Lane
 from event_pusher.domain.schedule import next_try
+from event_pusher.domain.wire import Parcel
+from event_pusher.feed import Feed
+from event_pusher.post import Post, Verdict
 from event_pusher.reader import LogReader
-from event_pusher.sender import Outcome, Sender
+from event_pusher.sender import Reply
 from event_pusher.store import EndpointStore
 
-DELIVERIES = Counter(
-    "corral_event_deliveries_total", "Delivery attempts by outcome.", ["endpoint", "outcome"]
-)
-LAG = Gauge("corral_event_delivery_lag", "Events logged but not yet delivered.", ["endpoint"])
+_PINGS = 10
+"""Tests that are still sent when more were asked for at once."""
 
-_TICK = 0.25
-_PAGE = 250
 _LAST_WORDS = 3.0
 """Seconds that requests in flight get to finish when the courier stops."""
 
@@ -34,194 +32,199 @@ _log = structlog.get_logger()
 
 
 class Pace(msgspec.Struct, frozen=True, kw_only=True):
-    """How a courier works: requests at a time, open deliveries, pauses between tries."""
+    """How a courier works: open deliveries at most, pauses between tries, when to spare it.
 
-    parallel: int
+    It sends nothing while the lease is not ``held``.
+    """
+
     window: int
     pauses: tuple[float, ...]
-
-
-class Term(msgspec.Struct, frozen=True, kw_only=True):
-    """The lease under which a courier works; it sends nothing while it is not ``held``."""
-
-    epoch: int
+    limits: Limits
     held: Callable[[], bool]
 
 
 class Courier:
-    """Many requests at a time, one per subject; its state is stored at every tick, if it moved."""
+    """Many requests at a time, one per subject and lane.
+
+    ``unannounced``: it was switched off and nobody was told; until then that is not stored.
+    """
 
     def __init__(
         self,
         endpoint: Endpoint,
         reader: LogReader,
         states: EndpointStore,
-        sender: Sender,
+        post: Post,
         *,
-        term: Term,
         pace: Pace,
         clock: Clock,
     ) -> None:
-        self._endpoint = endpoint
-        self._url = URL(endpoint.url)
+        self.endpoint = endpoint
+        self.disabled: Disabled | None = None
+        self.unannounced = False
         self._reader = reader
         self._states = states
-        self._sender = sender
-        self._term = term
+        self._post = post
         self._pace = pace
         self._clock = clock
-        self._window = Window(0, pace.window)
-        self._ready: asyncio.Queue[Parcel | None] = asyncio.Queue()
-        self._hungry = asyncio.Event()
-        self._moved = False
-        self._stopping = False
-        self._ticker = Loop(f"courier:{endpoint.id}", _TICK, self._tick, clock)
-        self._feeder: asyncio.Task[None] | None = None
-        self._workers: list[asyncio.Task[None]] = []
-        self._arrived = DELIVERIES.labels(endpoint.id, "delivered")
-        self._lag = LAG.labels(endpoint.id)
+        self._feed = Feed(endpoint, reader, pace.window, self._hand_out)
+        self._condition = Condition(pace.limits)
+        self._delivered: datetime | None = None
+        self._pinged = 0
+        self._ready: deque[tuple[Lane, Parcel]] = deque()
+        self._flying: set[asyncio.Task[None]] = set()
+        self._pinging: asyncio.Task[None] | None = None
+        self._running = False
+        self._moved = True
 
     async def start(self) -> None:
         """Take up the stored state and go on where it ends."""
-        name = self._endpoint.id
-        status = await self._states.take(name, self._reader.newest, self._term.epoch)
-        self._window = Window(status.cursor, self._pace.window)
-        found = await self._reader.these([delivery.sequence for delivery in status.open])
-        if missing := len(status.open) - len(found):
-            _log.error("courier.events_missing", endpoint=name, events=missing)
-        self._hand_out(self._window.restore(found, status.open))
-        _log.info("courier.started", endpoint=name, cursor=status.cursor, open=len(status.open))
-        self._hungry.set()
-        self._feeder = asyncio.create_task(self._feed(), name=f"feeder:{name}")
-        self._workers = [
-            asyncio.create_task(self._work(), name=f"courier:{name}:{number}")
-            for number in range(self._pace.parallel)
-        ]
-        await self._ticker.start()
+        name = self.endpoint.id
+        known = await self._states.take(name)
+        self._post.remember(await self._states.history(name))
+        self._condition = Condition(self._pace.limits, known.failing_since)
+        self._delivered, self._pinged, self.disabled = known.delivered, known.pinged, known.disabled
+        await self._feed.start(known)
+        self._running = True
+        _log.info("courier.started", endpoint=name, cursor=known.cursor, open=len(known.open))
+        self._ping_soon()
+        self._launch()
 
     async def stop(self) -> None:
-        """Send nothing new, give requests in flight a moment, store the state."""
-        self._stopping = True
-        await self._ticker.stop()
-        if self._feeder is not None:
-            self._feeder.cancel()
-        for _ in self._workers:
-            self._ready.put_nowait(None)
-        if self._workers:
-            _, late = await asyncio.wait(self._workers, timeout=_LAST_WORDS)
-            for worker in late:
-                worker.cancel()
-            await self._save()
-
-    def offer(self, parcels: Sequence[Parcel]) -> None:
-        """Events just committed; taken as they are unless older ones come first."""
-        if not parcels or self._stopping:
-            return
-        if (
-            parcels[0].sequence == self._window.cursor + 1
-            and len(parcels) <= self._window.room
-            and self._workers
-        ):
-            self._hand_out(self._window.add(parcels))
-            self._moved = True
-        else:
-            self._hungry.set()
+        """Send nothing new, give requests in flight a moment."""
+        self._running = False
+        await self._feed.stop()
+        if self._pinging is not None:
+            self._pinging.cancel()
+        if self._flying:
+            _, late = await asyncio.wait(self._flying, timeout=_LAST_WORDS)
+            for delivery in late:
+                delivery.cancel()
+        self._post.close()
 
     @property
-    def _behind(self) -> bool:
-        return self._window.cursor < self._reader.newest
+    def active(self) -> bool:
+        """Whether events go out."""
+        return self.endpoint.spec.enabled and not self.switched_off
 
-    def _hand_out(self, parcels: Iterable[Parcel]) -> None:
-        for parcel in parcels:
-            self._ready.put_nowait(parcel)
+    @property
+    def switched_off(self) -> bool:
+        """Whether its failures switched it off, and nobody has changed it since."""
+        return self.disabled is not None and self.disabled.revision == self.endpoint.spec.revision
 
-    async def _feed(self) -> None:
-        """Read the log whenever there is room for what it has."""
-        while True:
-            await self._hungry.wait()
-            self._hungry.clear()
-            try:
-                while self._behind and self._window.room:
-                    await self._read()
-            except Unavailable as error:
-                _log.warning("courier.cannot_read", endpoint=self._endpoint.id, error=str(error))
-            except Exception:
-                _log.exception("courier.reading_failed", endpoint=self._endpoint.id)
+    @property
+    def lag(self) -> int:
+        """Events that are logged, but neither delivered nor passed over."""
+        return self._feed.lag
 
-    async def _read(self) -> None:
-        limit = min(_PAGE, self._window.room)
-        found = await self._reader.after(self._window.cursor, limit)
-        # offer() may have moved the cursor, and taken the room, while the log was read
-        fresh = [parcel for parcel in found if parcel.sequence > self._window.cursor]
-        self._hand_out(self._window.add(fresh[: self._window.room]))
+    def apply(self, endpoint: Endpoint) -> None:
+        """The wish has changed; what is under way stays under way."""
+        was_off = self.switched_off
+        self.endpoint = endpoint
         self._moved = True
+        self._feed.apply(endpoint)
+        if was_off and not self.switched_off:
+            self.disabled, self.unannounced = None, False
+            self._condition = Condition(self._pace.limits)
+            self._feed.hurry()
+        self._ping_soon()
+        self._launch()
 
-    async def _work(self) -> None:
-        while not self._stopping:
-            parcel = await self._ready.get()
-            while not self._term.held() and not self._stopping:
-                await self._clock.sleep(_TICK)
-            if parcel is None or self._stopping:
-                return
-            try:
-                outcome = await self._sender.send(self._url, parcel.body)
-            except Exception as error:
-                _log.exception("courier.send_failed", endpoint=self._endpoint.id)
-                outcome = Outcome(error=repr(error))
-            self._settle(parcel, outcome)
+    def offer(self, parcels: Sequence[Parcel]) -> None:
+        """Events just committed."""
+        self._feed.offer(parcels)
 
-    def _settle(self, parcel: Parcel, outcome: Outcome) -> None:
-        self._moved = True
-        if outcome.arrived:
-            self._arrived.inc()
-            self._hand_out(self._window.done(parcel.sequence))
-        else:
-            self._failed(parcel, outcome)
-        if self._behind and self._window.room >= self._pace.window // 2:
-            self._hungry.set()
+    def tick(self) -> None:
+        """Send what is due again, and what a pause held up."""
+        self._feed.wake(self._clock.now())
+        self._launch()
 
-    def _failed(self, parcel: Parcel, outcome: Outcome) -> None:
-        attempts = self._window.attempts(parcel.sequence) + 1
-        due = next_try(self._clock.now(), attempts, outcome.wish, self._pace.pauses)
-        if due is None:
-            self._report(parcel, outcome, "given_up", attempts, due)
-            self._hand_out(self._window.done(parcel.sequence))
-        else:
-            self._report(parcel, outcome, "failed", attempts, due)
-            self._window.failed(parcel.sequence, due)
-
-    def _report(
-        self, parcel: Parcel, outcome: Outcome, word: str, attempts: int, due: datetime | None
-    ) -> None:
-        DELIVERIES.labels(self._endpoint.id, word).inc()
-        _log.warning(
-            f"delivery.{word}",
-            endpoint=self._endpoint.id,
-            sequence=parcel.sequence,
-            status=outcome.status,
-            error=outcome.error,
-            attempts=attempts,
-            due=due,
+    def news(self) -> EndpointStatus | None:
+        """The state, when it is newer than when this was asked last."""
+        if not self._moved and not self._feed.moved:
+            return None
+        self._moved = self._feed.moved = False
+        return msgspec.structs.replace(
+            self._feed.progress(),
+            observed_generation=self.endpoint.generation,
+            failing_since=self._condition.failing_since,
+            delivered=self._delivered,
+            disabled=None if self.unannounced else self.disabled,
+            pinged=self._pinged,
         )
 
-    async def _tick(self) -> None:
-        """Hand out what is due again, store the state, say how far behind we are."""
-        self._hand_out(self._window.due(self._clock.now()))
-        if self._behind:
-            self._hungry.set()
-        self._lag.set(self._reader.newest - self._window.cursor + len(self._window))
-        await self._save()
+    def not_stored(self) -> None:
+        """The state that was told last is lost."""
+        self._moved = True
 
-    async def _save(self) -> None:
-        if not self._moved:
+    def farewell(self) -> EventHappened:
+        """What is to be said of its end."""
+        assert self.disabled is not None
+        return self.endpoint.switched_off(self.disabled.cause, self.disabled.at)
+
+    def history(self) -> HistoryDocument | None:
+        """The last attempts, when there were any since this was asked last."""
+        return self._post.news()
+
+    def _hand_out(self, lane: Lane, parcels: Iterable[Parcel]) -> None:
+        self._ready.extend([(lane, parcel) for parcel in parcels])
+        self._launch()
+
+    def _launch(self) -> None:
+        """Send what may go now."""
+        if not (self._ready and self._running and self.active and self._pace.held()):
             return
-        self._moved = False
-        progress = self._window.progress()
-        status = EndpointStatus(cursor=progress.cursor, open=progress.open, epoch=self._term.epoch)
-        try:
-            kept = await self._states.save(self._endpoint.id, status)
-        except BaseException:
-            self._moved = True
-            raise
-        if not kept:
-            _log.warning("courier.superseded", endpoint=self._endpoint.id)
+        allowed = self._condition.allowance(self._clock.monotonic()) - len(self._flying)
+        for _ in range(min(allowed, len(self._ready))):
+            delivery = asyncio.create_task(self._deliver(*self._ready.popleft()))
+            self._flying.add(delivery)
+            delivery.add_done_callback(self._landed)
+
+    def _landed(self, delivery: asyncio.Task[None]) -> None:
+        self._flying.discard(delivery)
+        self._launch()
+
+    async def _deliver(self, lane: Lane, parcel: Parcel) -> None:
+        sent = await self._post.send(self.endpoint, parcel)
+        attempt, outcome, due = lane.window.attempts(parcel.sequence) + 1, Outcome.DELIVERED, None
+        if sent.reply.arrived:
+            self._condition.arrived()
+            self._delivered = sent.at
+        else:
+            due = self._failed(sent.reply, attempt)
+            outcome = Outcome.FAILED if due else Outcome.GIVEN_UP
+        replay = self._feed.is_replay(lane)
+        verdict = Verdict(outcome=outcome, attempt=attempt, due=due, replay=replay)
+        self._post.record(self.endpoint, parcel, sent, verdict)
+        if due is not None:
+            self._feed.failed(lane, parcel, due)
+        else:
+            self._feed.close(lane, parcel, given_up=outcome is Outcome.GIVEN_UP)
+
+    def _failed(self, reply: Reply, attempt: int) -> datetime | None:
+        """What a failure means for the endpoint; when to try again."""
+        now, moment = self._clock.now(), self._clock.monotonic()
+        self._condition.failed(moment, now)
+        if reply.busy and reply.wish:
+            self._condition.hold(moment, reply.wish)
+        hopeless = self._condition.hopeless(now)
+        if (reply.gone or hopeless) and self.endpoint.guarded and not self.switched_off:
+            cause, revision = Cause.FAILING if hopeless else Cause.GONE, self.endpoint.spec.revision
+            self.disabled = Disabled(cause=cause, at=now, revision=revision)
+            self.unannounced = True
+            _log.error("courier.switched_off", endpoint=self.endpoint.id, cause=cause)
+        return next_try(now, attempt, reply.wish, self._pace.pauses)
+
+    def _ping_soon(self) -> None:
+        if self._running and (self._pinging is None or self._pinging.done()):
+            self._pinging = asyncio.create_task(self._ping(), name=f"ping:{self.endpoint.id}")
+
+    async def _ping(self) -> None:
+        """Send the tests that were asked for, one after the other."""
+        while self._pinged < (asked := self.endpoint.spec.pings):
+            number = max(self._pinged + 1, asked - _PINGS + 1)
+            parcel = self._reader.pack(self.endpoint.test(number, self._clock.now()))
+            sent = await self._post.send(self.endpoint, parcel)
+            outcome = Outcome.DELIVERED if sent.reply.arrived else Outcome.GIVEN_UP
+            self._post.record(self.endpoint, parcel, sent, Verdict(outcome=outcome))
+            self._pinged, self._moved = number, True

@@ -1,39 +1,38 @@
 """What the event-pusher does with what it hears."""
 
+import uuid
 from collections.abc import Sequence
 
-from chassis.bus.port import Queue
+from chassis.bus.port import Queue, QueueKind
 from contracts.events import EventHappened
 from contracts.messages import Message, tag_of
-from event_pusher.central_lines import CentralLines
-from event_pusher.courier import Courier
-from event_pusher.event_log import EventLog
-from event_pusher.lines import EventLines
-from event_pusher.reader import Pack
+from contracts.webhooks import EndpointChanged
+from event_pusher.endpoints import Endpoints
+from event_pusher.recorder import Recorder
 
 QUEUE = Queue(name="event-pusher.events", keys=(tag_of(EventHappened),), ordered=True)
 
 
-class EventHandlers:
-    """Log first; then the file and the couriers get what is new."""
+def endpoint_queue() -> Queue:
+    """Wake-ups for whoever holds the lease; the sweep finds what they do not tell."""
+    return Queue(
+        name=f"event-pusher.endpoints.{uuid.uuid4()}",
+        keys=(tag_of(EndpointChanged),),
+        kind=QueueKind.PROJECTION,
+    )
 
-    def __init__(
-        self,
-        log: EventLog,
-        pack: Pack,
-        lines: Sequence[EventLines | CentralLines],
-        couriers: Sequence[Courier],
-    ) -> None:
-        self._log = log
-        self._pack = pack
-        self._lines = lines
-        self._couriers = couriers
+
+class EventHandlers:
+    """What is said of the world is recorded; what is said of endpoints is looked at."""
+
+    def __init__(self, recorder: Recorder, endpoints: Endpoints) -> None:
+        self._recorder = recorder
+        self._endpoints = endpoints
 
     async def event_happened(self, messages: Sequence[Message]) -> None:
         """Make a batch durable; it is acknowledged when this returns."""
-        events = [message for message in messages if isinstance(message, EventHappened)]
-        parcels = [self._pack(document) for document in await self._log.append(events)]
-        for courier in self._couriers:
-            courier.offer(parcels)
-        for lines in self._lines:
-            await lines.follow(parcels)
+        await self._recorder.record([m for m in messages if isinstance(m, EventHappened)])
+
+    async def endpoint_changed(self, _messages: Sequence[Message]) -> None:
+        """Read the endpoints again."""
+        self._endpoints.wake()

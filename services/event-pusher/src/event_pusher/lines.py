@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from event_pusher.domain.delivery import Parcel
+from event_pusher.domain.wire import Parcel
 from event_pusher.reader import LogReader
 
 STDOUT = "-"
@@ -69,7 +69,7 @@ class EventLines:
 
     def _write(self, parcels: Sequence[Parcel]) -> None:
         assert self._handler is not None
-        text = b"\n".join([parcel.body for parcel in parcels]).decode()
+        text = b"\n".join([parcel.plain for parcel in parcels]).decode()
         self._handler.emit(logging.makeLogRecord({"msg": text}))
         self._last = parcels[-1].sequence
 

@@ -1,21 +1,46 @@
 """The event log and the state of its receivers, in the document store."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from chassis.errors import Conflict
-from chassis.store.port import Index, Insert, Store, Update, plain
-from contracts.events import EndpointDocument, EndpointStatus, EventDocument
+from chassis.store.port import Delete, Index, Insert, Store, Update, plain
+from contracts.events import EventDocument
+from contracts.webhooks import (
+    EndpointDocument,
+    EndpointSpec,
+    EndpointStatus,
+    HistoryDocument,
+)
 
 EVENTS = "events"
 ENDPOINTS = "endpoints"
-INDEXES = (Index(collection=EVENTS, keys=(("sequence", 1),), unique=True),)
+DELIVERIES = "deliveries"
+INDEXES = (
+    Index(collection=EVENTS, keys=(("sequence", 1),), unique=True),
+    Index(collection=EVENTS, keys=(("event.subject", 1), ("sequence", 1))),
+    Index(collection=EVENTS, keys=(("event.kind", 1), ("sequence", 1))),
+    Index(collection=EVENTS, keys=(("event.at", 1),)),
+)
 
 
 class _Key(msgspec.Struct, frozen=True):
     id: str = msgspec.field(name="_id")
+
+
+class _Place(msgspec.Struct, frozen=True):
+    sequence: int
+
+
+class Wish(msgspec.Struct, frozen=True, kw_only=True):
+    """An endpoint without its state."""
+
+    id: str = msgspec.field(name="_id")
+    generation: int = 1
+    spec: EndpointSpec = EndpointSpec()
 
 
 class EventStore:
@@ -30,8 +55,16 @@ class EventStore:
 
     async def newest(self) -> int:
         """The highest sequence in the log; 0 when it is empty."""
-        found = await self._store.find(EVENTS, EventDocument, {}, sort=[("sequence", -1)], limit=1)
-        return found[0].sequence if found else 0
+        return await self._place({}, -1)
+
+    async def oldest(self, since: datetime | None = None) -> int:
+        """The lowest sequence in the log, of events from ``since`` on; 0 when there is none."""
+        return await self._place({"event.at": {"$gte": since}} if since else {}, 1)
+
+    async def drop_below(self, sequence: int) -> None:
+        """Remove the events before this one."""
+        where = {"sequence": {"$lt": sequence}}
+        await self._store.write([Delete(collection=EVENTS, where=where)])
 
     async def known(self, ids: Sequence[str]) -> set[str]:
         """Which of these events are in the log."""
@@ -51,6 +84,11 @@ class EventStore:
         """The events with these sequences, in order."""
         return await self._events({"sequence": {"$in": list(sequences)}}, 0)
 
+    async def _place(self, where: dict[str, Any], direction: int) -> int:
+        sort, fields = [("sequence", direction)], ("sequence",)
+        found = await self._store.find(EVENTS, _Place, where, sort=sort, limit=1, fields=fields)
+        return found[0].sequence if found else 0
+
     async def _events(self, where: dict[str, Any], limit: int) -> list[EventDocument]:
         return await self._store.find(
             EVENTS, EventDocument, where, sort=[("sequence", 1)], limit=limit
@@ -58,44 +96,88 @@ class EventStore:
 
 
 class EndpointStore:
-    """The state of the endpoints; whoever took one last, by lease epoch, may write it."""
+    """The state of the endpoints; whoever took one last, by lease ``epoch``, may write it."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, epoch: int) -> None:
         self._store = store
+        self._epoch = epoch
 
-    async def take(self, id: str, newest: int, epoch: int) -> EndpointStatus:
-        """The state of an endpoint, ours to write from now on; a new one starts at ``newest``.
+    async def wishes(self) -> list[Wish]:
+        """Every endpoint as it is wished."""
+        return await self._store.find(ENDPOINTS, Wish, {}, fields=("generation", "spec"))
 
-        Conflict: an event-pusher with a newer epoch owns it.
-        """
+    async def ensure(self, id: str, newest: int) -> None:
+        """Make the record of an endpoint that the settings name; it starts at ``newest``."""
         first = EndpointDocument(id=id, status=EndpointStatus(cursor=newest))
+        change = {"$setOnInsert": {"generation": 1, "status": plain(first.status)}}
         await self._store.write(
             [
                 Update(
                     collection=ENDPOINTS,
                     where={"_id": id},
-                    change={"$setOnInsert": {"status": plain(first.status)}},
+                    change=change,
                     required=False,
                     upsert=True,
                 )
             ]
         )
+
+    async def take(self, id: str) -> EndpointStatus:
+        """The state of an endpoint, ours to write from now on.
+
+        Conflict: an event-pusher with a newer epoch owns it.
+        """
         taken = await self._store.change(
-            ENDPOINTS, EndpointDocument, _writable(id, epoch), {"$set": {"status.epoch": epoch}}
+            ENDPOINTS,
+            EndpointDocument,
+            self._ours(id),
+            {"$set": {"status.epoch": self._epoch}},
         )
         if taken is None:
-            raise Conflict(f"endpoint {id} has a newer owner than epoch {epoch}")
+            raise Conflict(f"endpoint {id} is gone, or has a newer owner than {self._epoch}")
         return taken.status
 
-    async def save(self, id: str, status: EndpointStatus) -> bool:
-        """Store the state; False when an event-pusher with a newer epoch owns it."""
-        update = Update(
-            collection=ENDPOINTS,
-            where=_writable(id, status.epoch),
-            change={"$set": {"status": plain(status)}},
+    async def save(self, states: Mapping[str, EndpointStatus]) -> int:
+        """Store states; how many were ours to write."""
+        return await self._store.write(
+            [
+                Update(
+                    collection=ENDPOINTS,
+                    where=self._ours(name),
+                    change={"$set": {"status": plain(status) | {"epoch": self._epoch}}},
+                    required=False,
+                )
+                for name, status in states.items()
+            ]
         )
-        return await self._store.write([update]) > 0
 
+    async def save_histories(self, histories: Sequence[HistoryDocument]) -> None:
+        """Store the last attempts of some endpoints."""
+        await self._store.write(
+            [
+                Update(
+                    collection=DELIVERIES,
+                    where={"_id": history.id},
+                    change={"$set": {"attempts": plain(history.attempts)}},
+                    required=False,
+                    upsert=True,
+                )
+                for history in histories
+            ]
+        )
 
-def _writable(id: str, epoch: int) -> dict[str, Any]:
-    return {"_id": id, "status.epoch": {"$not": {"$gt": epoch}}}
+    async def history(self, id: str) -> HistoryDocument:
+        """The last attempts at an endpoint."""
+        return await self._store.get(DELIVERIES, HistoryDocument, id) or HistoryDocument(id=id)
+
+    async def remove(self, id: str) -> None:
+        """Forget an endpoint that is wished gone."""
+        await self._store.write(
+            [
+                Delete(collection=DELIVERIES, where={"_id": id}),
+                Delete(collection=ENDPOINTS, where=self._ours(id) | {"spec.remove": True}),
+            ]
+        )
+
+    def _ours(self, id: str) -> dict[str, Any]:
+        return {"_id": id, "status.epoch": {"$not": {"$gt": self._epoch}}}

@@ -12,18 +12,11 @@ from datetime import datetime
 
 import msgspec
 
-from contracts.events import OpenDelivery
+from contracts.webhooks import OpenDelivery
+from event_pusher.domain.wire import Parcel
 
 WINDOW = 1000
 """Open deliveries of one endpoint, at most."""
-
-
-class Parcel(msgspec.Struct, frozen=True, kw_only=True):
-    """An event ready to travel: its place in the log, whose order it keeps, its JSON."""
-
-    sequence: int
-    subject: str
-    body: bytes
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +31,7 @@ class Window:
 
     def __init__(self, cursor: int, limit: int = WINDOW) -> None:
         self.cursor = cursor
-        self._limit = limit
+        self.limit = limit
         self._parcels: dict[int, Parcel] = {}
         self._queues: dict[str, deque[int]] = {}
         self._failures: dict[int, OpenDelivery] = {}
@@ -51,7 +44,7 @@ class Window:
     @property
     def room(self) -> int:
         """How many more may be added."""
-        return max(0, self._limit - len(self._parcels))
+        return max(0, self.limit - len(self._parcels))
 
     def restore(self, parcels: Iterable[Parcel], failures: Iterable[OpenDelivery]) -> list[Parcel]:
         """Take up what was open when the state was last stored; see ``add``."""
@@ -70,6 +63,10 @@ class Window:
                 raise ValueError(f"sequence {parcel.sequence} is at or below {self.cursor}")
             self.cursor = parcel.sequence
         return self._enqueue(taken)
+
+    def skip(self, sequence: int) -> None:
+        """Move the cursor over an event that is not to be delivered."""
+        self.cursor = sequence
 
     def done(self, sequence: int) -> list[Parcel]:
         """The parcel arrived, or is given up; the next of its subject may go."""
@@ -94,6 +91,12 @@ class Window:
         ready: list[Parcel] = []
         while self._retries and self._retries[0][0] <= now:
             ready.append(self._parcels[heapq.heappop(self._retries)[1]])
+        return ready
+
+    def hurry(self) -> list[Parcel]:
+        """Everything that waits for its time, whatever that is."""
+        ready = [self._parcels[sequence] for _, sequence in sorted(self._retries)]
+        self._retries.clear()
         return ready
 
     def attempts(self, sequence: int) -> int:

@@ -1,31 +1,70 @@
 """An event as receivers and ``event.log`` see it: one JSON object, keys in alphabetical order.
 
-The documented keys keep their documented meaning; ``actor``, ``id``, ``request_id`` and
-``sequence`` are ours and additive.
+In CloudEvents mode the same object is the ``data`` of a structured CloudEvents 1.0 message.
 """
+
+from datetime import datetime
 
 import msgspec
 
-from contracts.events import EventDocument
+from contracts.events import EventDocument, public_event
+from contracts.webhooks import Mode
 
-_encode = msgspec.json.Encoder(order="sorted").encode
+_sorted = msgspec.json.Encoder(order="sorted").encode
+_encode = msgspec.json.Encoder().encode
+
+TYPES = {Mode.PLAIN: "application/json", Mode.CLOUDEVENTS: "application/cloudevents+json"}
+"""The content type of each mode."""
 
 
-def wire_of(document: EventDocument, machine: str) -> bytes:
-    """The event's JSON; ``machine`` names the controller's host unless the event says its own.
+class Parcel(msgspec.Struct, kw_only=True):
+    """An event ready to travel: its place in the log, whose order it keeps, its JSON.
 
-    ``time`` is in whole epoch seconds. A kind's own field never replaces a common key.
+    Encoded once for all endpoints; ``machine`` names the controller's host.
     """
+
+    sequence: int
+    id: str
+    subject: str
+    kind: str
+    at: datetime
+    machine: str
+    plain: bytes
+    enveloped: bytes = b""
+
+    def body(self, mode: Mode) -> bytes:
+        """The request's body."""
+        if mode is Mode.PLAIN:
+            return self.plain
+        if not self.enveloped:
+            self.enveloped = _encode(_envelope(self))
+        return self.enveloped
+
+
+def pack(document: EventDocument, machine: str) -> Parcel:
+    """Encode an event."""
     event = document.event
-    common = {
-        "name": event.kind,
-        "type": event.event_type,
-        "sub_type": event.sub_type,
-        "time": int(event.at.timestamp()),
-        "machineName": event.machine or machine,
-        "id": document.id,
-        "sequence": document.sequence,
-        "actor": event.actor,
-        "request_id": event.request_id,
+    return Parcel(
+        sequence=document.sequence,
+        id=document.id,
+        subject=event.subject,
+        kind=event.kind,
+        at=event.at,
+        machine=event.machine or machine,
+        plain=_sorted(public_event(document, machine)),
+    )
+
+
+def _envelope(parcel: Parcel) -> dict[str, object]:
+    """``sequence`` is the CloudEvents extension of that name: ordered as text."""
+    return {
+        "specversion": "1.0",
+        "id": parcel.id,
+        "source": f"/corral/{parcel.machine}",
+        "type": f"corral.{parcel.kind}",
+        "subject": parcel.subject,
+        "time": parcel.at,
+        "datacontenttype": "application/json",
+        "sequence": f"{parcel.sequence:016d}",
+        "data": msgspec.Raw(parcel.plain),
     }
-    return _encode(event.fields | common)
