@@ -18,13 +18,24 @@ async def taken(_event: Event) -> web.Response:
     return web.Response(text="ok")
 
 
+class Request(msgspec.Struct):
+    """What came over HTTP."""
+
+    headers: dict[str, str]
+    body: bytes
+
+
 class Receiver:
-    """``events`` in the order of their arrival; ``arrived`` those answered with 2xx."""
+    """``events`` in the order of their arrival; ``arrived`` those answered with 2xx.
+
+    ``requests`` are those of ``events``, as they came.
+    """
 
     def __init__(self, answer: Answer = taken) -> None:
         self.answer = answer
         self.events: list[Event] = []
         self.arrived: list[Event] = []
+        self.requests: list[Request] = []
         self.busiest = 0
         self._flying = 0
         self._server: WebServer | None = None
@@ -59,7 +70,10 @@ class Receiver:
         )
 
     async def _receive(self, request: web.Request) -> web.Response:
-        event = msgspec.json.decode(await request.read())
+        body = await request.read()
+        event = msgspec.json.decode(body)
+        event = event["data"] if "specversion" in event else event
+        self.requests.append(Request(dict(request.headers), body))
         self.events.append(event)
         self._flying += 1
         self.busiest = max(self.busiest, self._flying)

@@ -6,6 +6,8 @@ import pytest
 
 from chassis.bus.memory import MemoryBus
 from chassis.clock import SystemClock
+from chassis.store.mongo import MongoStore
+from tests.hooks import Hooks, hooks_on
 from tests.receiver import Receiver
 
 
@@ -25,3 +27,19 @@ async def receiver() -> AsyncIterator[Receiver]:
     await receiver.start()
     yield receiver
     await receiver.stop()
+
+
+@pytest.fixture
+async def other() -> AsyncIterator[Receiver]:
+    """A second receiver."""
+    receiver = Receiver()
+    await receiver.start()
+    yield receiver
+    await receiver.stop()
+
+
+@pytest.fixture
+async def hooks(memory_bus: MemoryBus, own_store: MongoStore) -> AsyncIterator[Hooks]:
+    """A gateway and an event-pusher; two retries, quick ones."""
+    async with hooks_on(memory_bus, own_store, retry_seconds=(0.05, 0.1)) as hooks:
+        yield hooks

@@ -4,6 +4,8 @@ import structlog
 
 from api_gateway.catalogue import Catalogue
 from api_gateway.config import Settings
+from api_gateway.endpoint_store import EndpointStore
+from api_gateway.event_reader import EventReader
 from api_gateway.intake import Intake
 from api_gateway.moves import HEARD, projection_queue
 from api_gateway.outbox import Outbox
@@ -14,6 +16,7 @@ from api_gateway.registry_client import Registry
 from api_gateway.registry_logs import RegistryLogs
 from api_gateway.request_store import RequestStore
 from api_gateway.routes.distributions import CacheRoutes, DistributionRoutes
+from api_gateway.routes.events import EventRoutes
 from api_gateway.routes.groups import GroupRoutes
 from api_gateway.routes.images import ImageRoutes
 from api_gateway.routes.instances import InstanceRoutes
@@ -21,6 +24,7 @@ from api_gateway.routes.logs import LogRoutes
 from api_gateway.routes.nodes import NodeRoutes
 from api_gateway.routes.status import StatusRoutes
 from api_gateway.routes.templates import TemplateRoutes
+from api_gateway.routes.webhooks import WebhookRoutes
 from api_gateway.starts import Starts
 from api_gateway.store import GatewayStore
 from api_gateway.sync import Sync
@@ -66,6 +70,7 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
     catalogue = Catalogue(projection, sync, documents, registry)
     reader = Reader(projection, sync, documents)
     address, version = settings.registry_address, settings.version or running_version()
+    endpoints, events = EndpointStore(store), EventReader(store)
     starts = Starts(documents, reader, catalogue, intake, clock, address)
     routes = {
         **InstanceRoutes(documents, sync, reader, starts, outgoing).table(),
@@ -74,6 +79,8 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
         **TemplateRoutes(projection, sync, catalogue, registry).table(),
         **_long_running(store, reader, catalogue, outbox, outgoing, clock, address),
         **LogRoutes(logs).table(),
+        **EventRoutes(events).table(),
+        **WebhookRoutes(endpoints, events, outbox, outgoing, clock).table(),
         **StatusRoutes(registry, address, version, settings.license).table(),
     }
     app = application(routes, health, settings.max_body)

@@ -16,6 +16,9 @@ DISTRIBUTIONS = "distributions"
 IMAGE_REQUESTS = "image_requests"
 OUTBOX = "gateway_outbox"
 REVISIONS = "revisions"
+EVENTS = "events"
+ENDPOINTS = "endpoints"
+DELIVERIES = "deliveries"
 
 IDEMPOTENCY_SECONDS = 24 * 3600
 

@@ -140,6 +140,10 @@ class Fields:
             raise self.bad(name, "a non-empty array of strings")
         return tuple(dict.fromkeys(value))
 
+    def is_empty_array(self, name: str) -> bool:
+        """Whether there is an array without items."""
+        return self._values.get(name) == []
+
     def object(self, name: str) -> "Fields | None":
         """A nested object."""
         value = self._values.get(name)

@@ -1,0 +1,70 @@
+"""``/api/v1/event``: the event log."""
+
+import platform
+
+import msgspec
+
+from api_gateway.domain.fields import BadField
+from api_gateway.domain.moments import moment_of
+from api_gateway.event_reader import EventReader, Selection
+from api_gateway.public import envelope
+from api_gateway.web import Call, Routes
+from contracts.events import EventDocument, EventKind, EventType, public_event
+
+_LIMIT = 100
+_MOST = 1000
+_PAGE = 1000
+_ORDERS = ("asc", "desc")
+_encode = msgspec.json.Encoder(order="sorted").encode
+
+
+class EventRoutes:
+    """Events in the documented shape, as receivers and ``event.log`` have them."""
+
+    def __init__(self, events: EventReader) -> None:
+        self._events = events
+        self._machine = platform.node()
+
+    def table(self) -> Routes:
+        """Path to verb to function."""
+        return {"/api/v1/event": {"GET": self.get}}
+
+    async def get(self, call: Call) -> bytes:
+        """Events that match every filter; newest first, unless ``after`` or ``order`` say else."""
+        selection = _selection(call)
+        limit = _number(call, "limit", _MOST) or _LIMIT
+        order = call.query("order") or ("desc" if selection.after is None else "asc")
+        if order not in _ORDERS:
+            raise BadField("order", f"one of {', '.join(_ORDERS)}")
+        found = await self._events.select(selection, limit, newest_first=order == "desc")
+        return envelope.ok_list([self._encoded(document) for document in found])
+
+    def _encoded(self, document: EventDocument) -> bytes:
+        return _encode(public_event(document, self._machine))
+
+
+def _selection(call: Call) -> Selection:
+    kinds = tuple(filter(None, (call.query("name") or "").split(",")))
+    if unknown := sorted(set(kinds) - set(EventKind)):
+        raise BadField("name", f"kinds of event, not {', '.join(unknown)}")
+    event_type = call.query("type")
+    if event_type is not None and event_type not in set(EventType):
+        raise BadField("type", f"one of {', '.join(EventType)}")
+    return Selection(
+        kinds=kinds,
+        subject=call.query("subject"),
+        event_type=event_type,
+        since=moment_of("since", call.query("since")),
+        until=moment_of("until", call.query("until")),
+        after=_number(call, "after"),
+        before=_number(call, "before"),
+    )
+
+
+def _number(call: Call, name: str, most: int = 2**53) -> int | None:
+    text = call.query(name)
+    if text is None:
+        return None
+    if not text.isdecimal() or not text.isascii() or int(text) > most:
+        raise BadField(name, f"a whole number up to {most}")
+    return int(text)
