@@ -10,7 +10,7 @@ from typing import cast
 
 import uvloop
 
-_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 _LENGTH = b"content-length:"
 
 
@@ -28,14 +28,20 @@ class Sink(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._waiting += data
         while (end := self._waiting.find(b"\r\n\r\n") + 4) > 3:
-            head = self._waiting[:end].lower()
+            request = self._waiting[:end]
+            head = request.lower()
             start = head.find(_LENGTH) + len(_LENGTH)
             size = int(head[start : head.find(b"\r", start)])
             if len(self._waiting) < end + size:
                 return
+            body = self._waiting[end : end + size]
             self._waiting = self._waiting[end + size :]
-            Sink.requests += 1
-            self._transport.write(_ANSWER)
+            self.take(request, body)
+
+    def take(self, _head: bytes, _body: bytes) -> None:
+        """One whole request."""
+        Sink.requests += 1
+        self._transport.write(ANSWER)
 
 
 async def _serve(port: int) -> None:
