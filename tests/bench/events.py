@@ -2,8 +2,9 @@
 
 Private mongod and RabbitMQ, one event-pusher and one receiver as processes of their own. Events
 are said as their owners say them, so a delivery counts from the state change: bus, event log,
-signature, POST. Three runs: as fast as it goes; at a steady rate; the same while some endpoints never answer.
-A sample of the requests is verified with `standardwebhooks`. Nothing is asserted on time.
+signature, POST. Three runs: as fast as it goes; at a steady rate; the same while some endpoints
+never answer. A sample of the requests is verified with `standardwebhooks`. Nothing is asserted
+on time.
 """
 
 import argparse

@@ -28,7 +28,8 @@ class EmbeddedSettings(Settings, frozen=True, kw_only=True):
     ``mongodb_url`` "" runs a private mongod on the data folder. ``driver`` "" takes qemu where
     its programs are, else simulated. ``host`` is the address that clients are told, and where
     forwarded ports of VMs listen. ``lease_seconds``: how long after a SIGKILL the next process
-    waits before it decides. What a service calls the same is the same setting there.
+    waits before it decides. ``webhook_networks`` "": private ones, and loopback while nobody but
+    this machine reaches the API. What a service calls the same is the same setting there.
     """
 
     ALIASES: ClassVar[Mapping[str, str]] = {"ANKA_EVENT_LOG_URL": "event_log_url"}
@@ -72,7 +73,11 @@ class EmbeddedSettings(Settings, frozen=True, kw_only=True):
     save_seconds: float = 6 * 3600.0
     keep_image_requests: float = 7 * 24 * 3600.0
     event_log_url: str = ""
+    event_log_secret: str = ""
     event_log_path: str = ""
+    event_log_days: float = 90.0
+    event_log_events: int = 5_000_000
+    webhook_networks: str = ""
 
     @property
     def folder(self) -> Path:
@@ -139,10 +144,13 @@ class EmbeddedSettings(Settings, frozen=True, kw_only=True):
 
     def event_pusher(self) -> EventPusherSettings:
         """Settings of the event-pusher."""
+        open_to_network = self.gateway().open_to_network
         return self._for(
             EventPusherSettings,
             metrics_port=self.event_pusher_metrics_port,
             registry_address=self._registry_address,
+            webhook_networks=self.webhook_networks
+            or ("private" if open_to_network else "private,loopback"),
         )
 
     def agent(self, driver: str) -> AgentSettings:
