@@ -175,9 +175,8 @@ class Cloud:
         document = await self.store.get("instances", InstanceDocument, identity)
         assert document is not None
         revision = document.status_revision + 1
-        now = datetime.now(UTC)
-        values = {"observed_generation": document.generation, "changed": now} | changes
-        status = msgspec.structs.replace(document.status, **values)
+        new = {"observed_generation": document.generation, "changed": datetime.now(UTC)} | changes
+        status = msgspec.structs.replace(document.status, **new)
         change = literal_update(
             {"status": plain(status), "status_revision": revision, "pending": False}
         )

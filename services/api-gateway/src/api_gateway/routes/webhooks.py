@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import msgspec
-import structlog
 
 from api_gateway.domain.fields import BadField, Fields
 from api_gateway.domain.moments import moment_of
@@ -49,7 +48,6 @@ _MOST_REPLAYS = 20
 _MOST = 2**53
 _KEY_BYTES = 32
 _OUTCOMES = tuple(Outcome)
-_log = structlog.get_logger()
 
 
 class WebhookRoutes:
@@ -209,10 +207,7 @@ class WebhookRoutes:
 
     async def _say(self, identity: str, generation: int) -> None:
         self._outgoing.send([EndpointChanged(endpoint_id=identity, generation=generation)])
-        try:
-            await self._outbox.flush()
-        except Unavailable as error:
-            _log.warning("outbox.waits", error=str(error))
+        await self._outbox.flush_now()
 
     def _event(self, kind: EventKind, document: EndpointDocument, call: Call) -> EventHappened:
         return EventHappened(
