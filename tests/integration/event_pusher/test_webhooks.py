@@ -8,8 +8,9 @@ from cloudevents.core.bindings.http import HTTPMessage, from_structured_event
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from contracts.events import EventKind
+from contracts.webhooks import EVENT_LOG, EndpointDocument
 from tests.event_log import read_log
-from tests.hooks import many
+from tests.hooks import hooks_on, many
 from tests.pushing import AT, a_pusher, an_event, said, settings_for
 from tests.receiver import taken
 from tests.waiting import until
@@ -214,3 +215,24 @@ async def test_the_event_log_url_is_signed_when_it_has_a_key(memory_bus, own_sto
         await until(heard)
         await until(lambda: receiver.arrived)
     assert verified(receiver.requests[0], secret)["id"] == "e1"
+
+
+async def test_the_record_of_an_older_version_can_be_tested_and_goes_on(
+    memory_bus, own_store, receiver
+):
+    old = {"$set": {"status": {"cursor": 0, "epoch": 1}}}
+    await own_store.change("endpoints", EndpointDocument, {"_id": EVENT_LOG}, old, upsert=True)
+    async with hooks_on(memory_bus, own_store, event_log_url=receiver.url) as hooks:
+        sent = await hooks.api.ok("POST", "webhook/test", {"id": EVENT_LOG})
+        await until(lambda: [event["id"] for event in receiver.arrived] == [sent["event_id"]])
+        await hooks.happen([an_event(1)])
+        await until(lambda: receiver.arrived[-1]["id"] == "e1")
+
+
+async def test_a_change_that_nobody_told_of_is_found(hooks, receiver, own_store):
+    made = await hooks.create(receiver, kinds=["VMStarted"])
+    silent = {"$set": {"spec.kinds": ["DeleteNode"]}, "$inc": {"generation": 1}}
+    await own_store.change("endpoints", EndpointDocument, {"_id": made["id"]}, silent)
+    await hooks.observed(made["id"])
+    await hooks.happen([an_event(1), an_event(2).__replace__(kind=EventKind.DELETE_NODE)])
+    await until(lambda: [event["id"] for event in receiver.arrived] == ["e2"])

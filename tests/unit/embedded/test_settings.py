@@ -56,6 +56,18 @@ def test_nothing_listens_beyond_loopback_unless_asked():
     assert not settings.gateway().open_to_network
 
 
+@pytest.mark.parametrize(
+    ("given", "networks"),
+    [
+        ({}, "private,loopback"),
+        ({"listen_host": "0.0.0.0"}, "private"),
+        ({"webhook_networks": "10.0.0.0/8"}, "10.0.0.0/8"),
+    ],
+)
+def test_webhooks_reach_loopback_only_while_only_this_machine_reaches_the_api(given, networks):
+    assert EmbeddedSettings(**given).event_pusher().webhook_networks == networks
+
+
 def test_a_broker_is_refused_rather_than_ignored():
     with pytest.raises(BadSettings, match="CORRAL_RABBITMQ_URL"):
         EmbeddedSettings(rabbitmq_url="amqp://broker/").settled()

@@ -21,7 +21,7 @@ LAG = Gauge("corral_event_delivery_lag", "Events that the endpoint furthest behi
 ENDPOINTS = Gauge("corral_event_endpoints", "Receivers of events.", ["state"])
 
 _TICK = 0.25
-_HISTORY_SECONDS = 2.0
+_HISTORY_SECONDS = 1.0
 _log = structlog.get_logger()
 
 Record = Callable[[Sequence[EventHappened]], Awaitable[None]]
@@ -51,13 +51,12 @@ class Endpoints:
         self._make = make
         self._record = record
         self._fixed = fixed
-        self._seconds = seconds
-        self._clock = clock
         self._couriers: dict[str, Courier] = {}
         self._woken = asyncio.Event()
         self._follower: asyncio.Task[None] | None = None
         self._loops = [
             Loop("endpoints", _TICK, self._tick, clock),
+            Loop("wishes", seconds, self._sweep, clock),
             Loop("histories", _HISTORY_SECONDS, self._save_histories, clock),
         ]
 
@@ -94,13 +93,12 @@ class Endpoints:
         for courier in self._couriers.values():
             courier.offer(parcels)
 
+    async def _sweep(self) -> None:
+        self.wake()
+
     async def _follow(self) -> None:
         while True:
-            waking = asyncio.create_task(self._woken.wait())
-            pause = asyncio.create_task(self._clock.sleep(self._seconds))
-            await asyncio.wait({waking, pause}, return_when=asyncio.FIRST_COMPLETED)
-            waking.cancel()
-            pause.cancel()
+            await self._woken.wait()
             self._woken.clear()
             try:
                 await self._reconcile()

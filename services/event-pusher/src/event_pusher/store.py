@@ -107,20 +107,26 @@ class EndpointStore:
         return await self._store.find(ENDPOINTS, Wish, {}, fields=("generation", "spec"))
 
     async def ensure(self, id: str, newest: int) -> None:
-        """Make the record of an endpoint that the settings name; it starts at ``newest``."""
-        first = EndpointDocument(id=id, status=EndpointStatus(cursor=newest))
-        change = {"$setOnInsert": {"generation": 1, "status": plain(first.status)}}
-        await self._store.write(
-            [
-                Update(
-                    collection=ENDPOINTS,
-                    where={"_id": id},
-                    change=change,
-                    required=False,
-                    upsert=True,
-                )
-            ]
+        """Make the record of an endpoint that the settings name; it starts at ``newest``.
+
+        One of an older version gets the generation that wishes are fenced by.
+        """
+        first = {"generation": 1, "status": plain(EndpointStatus(cursor=newest))}
+        made = Update(
+            collection=ENDPOINTS,
+            where={"_id": id},
+            change={"$setOnInsert": first},
+            required=False,
+            upsert=True,
         )
+        brought_up = Update(
+            collection=ENDPOINTS,
+            where={"_id": id, "generation": {"$exists": False}},
+            change={"$set": {"generation": 1}},
+            required=False,
+        )
+        await self._store.write([made])
+        await self._store.write([brought_up])
 
     async def take(self, id: str) -> EndpointStatus:
         """The state of an endpoint, ours to write from now on.
