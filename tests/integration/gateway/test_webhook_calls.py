@@ -1,5 +1,6 @@
 """Calls about webhooks and the event log: what is refused, what is stored, what is shown."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -203,6 +204,25 @@ async def test_an_event_has_its_documented_shape_and_ours(api, log):
     )
     assert (event["id"], event["sequence"], event["actor"]) == ("e10", 10, "ci")
     assert event["time"] == int((EPOCH + timedelta(hours=10)).timestamp())
+
+
+async def lines(api, query=""):
+    raw = (await api("GET", f"/api/v1/event/export?{query}")).raw
+    assert raw.endswith(b"\n") or not raw
+    return [json.loads(line) for line in raw.splitlines()]
+
+
+async def test_an_export_has_an_event_per_line_oldest_first_beyond_one_page(api, cloud, log):
+    (known,) = await cloud.store.find("events", EventDocument, {"_id": "e1"})
+    more = [known.__replace__(id=f"e{n}", sequence=n) for n in range(11, 2502)]
+    await cloud.store.insert("events", more)
+    assert [event["sequence"] for event in await lines(api)] == list(range(1, 2502))
+    assert [event["sequence"] for event in await lines(api, "after=2499")] == [2500, 2501]
+    assert len(await lines(api, "limit=1500")) == 1500
+    assert [event["id"] for event in await lines(api, "subject=i0")] == ["e3", "e6", "e9"]
+    assert await lines(api, "name=DeleteNode") == []
+    (first,) = await lines(api, "limit=1")
+    assert (await api("GET", "/api/v1/event?order=asc&limit=1")).body == [first]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """``/api/v1/event``: the event log."""
 
 import platform
+from collections.abc import AsyncGenerator
 
 import msgspec
 
@@ -14,6 +15,7 @@ from contracts.events import EventDocument, EventKind, EventType, public_event
 _LIMIT = 100
 _MOST = 1000
 _PAGE = 1000
+_MOST_LINES = 10_000
 _ORDERS = ("asc", "desc")
 _encode = msgspec.json.Encoder(order="sorted").encode
 
@@ -27,7 +29,10 @@ class EventRoutes:
 
     def table(self) -> Routes:
         """Path to verb to function."""
-        return {"/api/v1/event": {"GET": self.get}}
+        return {
+            "/api/v1/event": {"GET": self.get},
+            "/api/v1/event/export": {"GET": self.export},
+        }
 
     async def get(self, call: Call) -> bytes:
         """Events that match every filter; newest first, unless ``after`` or ``order`` say else."""
@@ -38,6 +43,25 @@ class EventRoutes:
             raise BadField("order", f"one of {', '.join(_ORDERS)}")
         found = await self._events.select(selection, limit, newest_first=order == "desc")
         return envelope.ok_list([self._encoded(document) for document in found])
+
+    async def export(self, call: Call) -> bytes:
+        """The same without the envelope, an event per line, oldest first.
+
+        At most ten thousand: ``after`` the last one there may be more.
+        """
+        selection = _selection(call)
+        limit = _number(call, "limit", _MOST_LINES) or _MOST_LINES
+        return b"".join([piece async for piece in self._lines(selection, limit)])
+
+    async def _lines(self, selection: Selection, limit: int) -> AsyncGenerator[bytes, None]:
+        """Lines, a page at a time."""
+        while limit:
+            found = await self._events.select(selection, min(limit, _PAGE), newest_first=False)
+            yield b"".join([self._encoded(document) + b"\n" for document in found])
+            limit -= len(found)
+            if len(found) < _PAGE:
+                return
+            selection = msgspec.structs.replace(selection, after=found[-1].sequence)
 
     def _encoded(self, document: EventDocument) -> bytes:
         return _encode(public_event(document, self._machine))
