@@ -207,7 +207,9 @@ async def test_an_event_has_its_documented_shape_and_ours(api, log):
 
 
 async def lines(api, query=""):
-    raw = (await api("GET", f"/api/v1/event/export?{query}")).raw
+    answer = await api("GET", f"/api/v1/event/export?{query}")
+    assert answer.headers["Content-Type"] == "application/x-ndjson"
+    raw = answer.raw
     assert raw.endswith(b"\n") or not raw
     return [json.loads(line) for line in raw.splitlines()]
 

@@ -10,12 +10,14 @@ from api_gateway.domain.moments import moment_of
 from api_gateway.event_reader import EventReader, Selection
 from api_gateway.public import envelope
 from api_gateway.web import Call, Routes
+from chassis.streams import Stream
 from contracts.events import EventDocument, EventKind, EventType, public_event
 
 _LIMIT = 100
 _MOST = 1000
 _PAGE = 1000
-_MOST_LINES = 10_000
+_ALL = 2**53
+_LINES = "application/x-ndjson"
 _ORDERS = ("asc", "desc")
 _encode = msgspec.json.Encoder(order="sorted").encode
 
@@ -44,21 +46,18 @@ class EventRoutes:
         found = await self._events.select(selection, limit, newest_first=order == "desc")
         return envelope.ok_list([self._encoded(document) for document in found])
 
-    async def export(self, call: Call) -> bytes:
-        """The same without the envelope, an event per line, oldest first.
+    async def export(self, call: Call) -> Stream:
+        """The same without the envelope, an event per line, oldest first: all that match."""
+        selection, limit = _selection(call), _number(call, "limit")
+        return Stream(pieces=self._lines(selection, limit), content_type=_LINES)
 
-        At most ten thousand: ``after`` the last one there may be more.
-        """
-        selection = _selection(call)
-        limit = _number(call, "limit", _MOST_LINES) or _MOST_LINES
-        return b"".join([piece async for piece in self._lines(selection, limit)])
-
-    async def _lines(self, selection: Selection, limit: int) -> AsyncGenerator[bytes, None]:
-        """Lines, a page at a time."""
-        while limit:
-            found = await self._events.select(selection, min(limit, _PAGE), newest_first=False)
+    async def _lines(self, selection: Selection, limit: int | None) -> AsyncGenerator[bytes, None]:
+        """A page at a time, each read when the one before was sent."""
+        left = _ALL if limit is None else limit
+        while left:
+            found = await self._events.select(selection, min(left, _PAGE), newest_first=False)
             yield b"".join([self._encoded(document) + b"\n" for document in found])
-            limit -= len(found)
+            left -= len(found)
             if len(found) < _PAGE:
                 return
             selection = msgspec.structs.replace(selection, after=found[-1].sequence)
@@ -85,7 +84,7 @@ def _selection(call: Call) -> Selection:
     )
 
 
-def _number(call: Call, name: str, most: int = 2**53) -> int | None:
+def _number(call: Call, name: str, most: int = _ALL) -> int | None:
     text = call.query(name)
     if text is None:
         return None
