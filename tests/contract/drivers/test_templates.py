@@ -80,6 +80,16 @@ async def test_a_tag_in_use_is_not_evicted(driver_under_test: DriverUnderTest) -
     assert await driver.missing_bytes(driver_under_test.template, driver_under_test.source) > 0
 
 
+async def test_dropping_what_nothing_needs_leaves_every_tag(
+    driver_under_test: DriverUnderTest,
+) -> None:
+    driver = await driver_under_test.ready()
+    await driver.evict(None)
+    assert len(await driver.templates()) == 1
+    await driver.clone(driver_under_test.spec("still"))
+    await driver.delete("still")
+
+
 async def test_an_unknown_vm_is_missing_but_can_be_deleted(
     driver_under_test: DriverUnderTest,
 ) -> None:

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from chassis.bus.memory import MemoryBus
+from node_agent.drivers.simulated import SimulatedDriver
 from tests.agent_world import AgentWorld
+from tests.caches import DISK
 from tests.clock import ManualClock
 from tests.oci_registry import FakeRegistry
 
@@ -29,3 +31,8 @@ async def registry() -> AsyncIterator[FakeRegistry]:
     yield registry
     registry.open.set()
     await registry.stop()
+
+
+@pytest.fixture
+def driver(clock: ManualClock) -> SimulatedDriver:
+    return SimulatedDriver("n", clock, hardware=DISK)

@@ -1,43 +1,18 @@
 """The cache of a host: one download per tag, room made by age, what is used stays."""
 
 import asyncio
-from collections.abc import Sequence
 
 import pytest
 
-from contracts.distributions import DeleteTemplate, PullTemplate, TemplatePullReported
-from contracts.nodes import CachedTemplate
-from contracts.templates import TemplateRef
+from contracts.distributions import DeleteTemplate
 from contracts.vms import VmFailed, VmStarted
 from node_agent.drivers.port import HostFault, NoSpace, VmSpec
 from node_agent.drivers.simulated import SimulatedDriver
-from node_agent.drivers.simulated_host import Delays, SimulatedHardware
-from node_agent.image_cache import ImageCache
-from node_agent.workers import Workers
+from node_agent.drivers.simulated_host import Delays
 from tests.agent_world import NODE, AgentWorld, a_template
+from tests.caches import DISK, a_cache, have, tags
 from tests.clock import ManualClock, settle
 from tests.waiting import until
-
-DISK = SimulatedHardware(disk_size=1000)
-
-
-@pytest.fixture
-def driver(clock: ManualClock) -> SimulatedDriver:
-    return SimulatedDriver("n", clock, hardware=DISK)
-
-
-def a_cache(driver: SimulatedDriver, reserve: int | None = 200, workers: int = 0) -> ImageCache:
-    return ImageCache(driver, lambda address: None, Workers(workers), reserve)
-
-
-async def have(cache: ImageCache, template: TemplateRef) -> Sequence[float]:
-    told: list[float] = []
-    async with cache.hold(template, "http://registry", told.append):
-        return told
-
-
-def tags(cached: Sequence[CachedTemplate]) -> list[str]:
-    return [template.tag for template in cached]
 
 
 async def test_a_missing_tag_is_pulled_and_a_cached_one_is_not(driver):
@@ -142,44 +117,6 @@ async def test_a_start_without_room_is_tried_elsewhere(world: AgentWorld):
     await world.order(world.run_vm(template=a_template(size=900)))
     failed = await world.heard(VmFailed)
     assert (failed.message, failed.final) == ("rejecting due to lack of disk space", False)
-
-
-def pull_order(world: AgentWorld, **fields) -> PullTemplate:
-    given = {
-        "node_id": NODE,
-        "deadline": world.run_vm().deadline,
-        "request_id": "d-1",
-        "registry": "http://registry",
-        "template": a_template(size=10),
-    }
-    return PullTemplate(**(given | fields))
-
-
-async def test_a_template_is_pulled_ahead_of_time_with_progress(world: AgentWorld):
-    world.delays = Delays(pull=10)
-    await world.start()
-    await world.order(pull_order(world), pull_order(world))
-    await until(lambda: world.said(TemplatePullReported))
-    await world.clock.advance(10)
-    await until(lambda: any(report.done for report in world.said(TemplatePullReported)))
-    shares = [report.progress for report in world.said(TemplatePullReported)]
-    assert shares == sorted(shares)
-    assert shares[-1] == 1.0
-    assert sum(report.done for report in world.said(TemplatePullReported)) == 1
-
-
-async def test_a_pull_that_fails_or_is_too_late_says_so(world: AgentWorld):
-    world.hardware = DISK
-    await world.start()
-    await world.order(pull_order(world, template=a_template(size=900)))
-    report = await world.heard(TemplatePullReported)
-    await until(lambda: world.said(TemplatePullReported)[-1].error)
-    assert world.said(TemplatePullReported)[-1].error == "rejecting due to lack of disk space"
-    assert report.request_id == "d-1"
-    late = pull_order(world, request_id="d-2")
-    await world.clock.advance(120)
-    await world.order(late)
-    await until(lambda: world.said(TemplatePullReported)[-1].error == "too late")
 
 
 async def test_a_template_is_removed_from_the_cache_unless_in_use(world: AgentWorld):

@@ -1,7 +1,8 @@
 """The wiring of the agent."""
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 from chassis.bus.port import Bus
@@ -9,7 +10,7 @@ from chassis.clock import Clock, SystemClock
 from chassis.config import BadSettings
 from chassis.log_shipping import shipping
 from chassis.service import Loop, Part, Service
-from chassis.web import Check, Health, metrics_server
+from chassis.web import Check, Health, WebServer, metrics_server
 from node_agent.agent import Agent
 from node_agent.config import SIMULATED, AgentSettings
 from node_agent.control import Control
@@ -25,6 +26,8 @@ from node_agent.inbox import Inbox
 from node_agent.journal import Journal
 from node_agent.loops import HeartbeatWheel, Watch
 from node_agent.node import Joined, Node
+from node_agent.peer_server import PeerRoutes
+from node_agent.peers import PeerSource
 from node_agent.publisher import Publisher
 from node_agent.stuck_guests import StuckGuests
 from node_agent.subscription import SubscribedBus
@@ -57,7 +60,7 @@ def build(
     folder = settings.folder
     process = process_id(settings.node_id, folder)
     journal = Journal(folder / "journal" if folder else None, clock)
-    publisher, sources = Publisher(bus, clock), ImageSources()
+    publisher, sources = Publisher(bus, clock), _sources(settings, process)
     address = settings.host or local_address()
     driver_of = driver_factory or _drivers(settings, clock, address)
     failure_logs = FailureLogs(enabled=settings.failure_logs)
@@ -74,7 +77,7 @@ def build(
             address=address,
             vm_prefix=settings.vm_prefix,
             driver=driver,
-            images=ImageCache(driver, sources.at, workers, settings.reserve),
+            images=ImageCache(driver, sources.at, workers, settings.reserve, clock.monotonic),
             workers=workers,
             journal=journal,
             publisher=publisher,
@@ -86,7 +89,7 @@ def build(
             ),
             unsettled=unsettled,
         )
-        joined = _joined(settings, process, identity)
+        joined = _joined(settings, process, identity, address if driver.shelf else "")
         nodes[identity.node_id] = Node(host, joined, settings.heartbeat)
     agent = Agent(nodes, journal)
     watch = Watch(nodes.values(), unsettled, journal)
@@ -100,6 +103,7 @@ def build(
         metrics_server(health, settings.metrics_host, settings.metrics_port),
         sources,
         publisher,
+        *_peer_server(settings, address, nodes.values()),
         agent,
         Inbox(watched, agent.queues, orders.handle, clock),
         Loop("heartbeat", _TICK, wheel.turn, clock),
@@ -114,7 +118,20 @@ def build(
     return Service(NAME, parts, health)
 
 
-def _joined(settings: AgentSettings, process: str, identity: Identity) -> Joined:
+def _sources(settings: AgentSettings, process: str) -> ImageSources:
+    return ImageSources(partial(PeerSource, node_id=process) if settings.peer_fetch else None)
+
+
+def _peer_server(settings: AgentSettings, address: str, nodes: Iterable[Node]) -> list[Part]:
+    shelves = [shelf for node in nodes if (shelf := node.host.driver.shelf)]
+    if not settings.peer_fetch or not shelves:
+        return []
+    host = settings.peer_host or address
+    return [WebServer(PeerRoutes(shelves).app(), host, settings.peer_port)]
+
+
+def _joined(settings: AgentSettings, process: str, identity: Identity, serves: str) -> Joined:
+    peer_address = f"http://{serves}:{settings.peer_port}" if settings.peer_fetch and serves else ""
     return Joined(
         queue=process if settings.shared_queue else identity.node_id,
         capacity=settings.max_vm_count,
@@ -124,6 +141,7 @@ def _joined(settings: AgentSettings, process: str, identity: Identity) -> Joined
         count_overrides=settings.force_overrides_in_resource_mode,
         drain=settings.drain_mode,
         groups=settings.group_names,
+        peer_address=peer_address,
     )
 
 

@@ -28,6 +28,8 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
     thousands of them cheap. ``sim_faults``: ``verb:nth:kind`` or ``verb:*nth:kind`` (every nth),
     separated by commas. ``registry_address`` is where central logs go; ``failure_logs``: leave
     logs of a VM that failed in the registry it was pulled from.
+    ``peer_fetch``: fetch blobs from neighbours first, and serve them on ``peer_port`` of
+    ``peer_host`` ("": ``host``, else the local address) to whoever knows their digests.
     """
 
     ALIASES: ClassVar[Mapping[str, str]] = {"ANKA_AGENT_SOCKET": "agent_socket"}
@@ -59,6 +61,9 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
     vm_prefix: str = DEFAULT_PREFIX
     shared_queue: bool = False
     agent_socket: str = ""
+    peer_fetch: bool = False
+    peer_host: str = ""
+    peer_port: int = 2117
     sim_pull: float = 0.0
     sim_clone: float = 0.0
     sim_start: float = 0.0

@@ -66,6 +66,10 @@ class JoinFlags:
     """One queue for the orders of all nodes of this process"""
     metrics_port: int | None = None
     """Port of metrics and probes (default: 2116)"""
+    peer_fetch: bool | None = None
+    """Fetch blobs from other nodes that have them, and serve them"""
+    peer_port: int | None = None
+    """Port that serves other nodes (default: 2117)"""
     sim_pull: str | None = None
     """Simulated: how long a pull takes"""
     sim_clone: str | None = None

@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 
-from contracts.distributions import DeleteTemplate, PullTemplate
+from contracts.distributions import CancelPull, DeleteTemplate, PullTemplate
 from contracts.images import PushImage
 from contracts.messages import Message, Order
 from contracts.nodes import ConfigureAgent, UpgradeAgent
@@ -31,6 +31,7 @@ HANDLERS: Mapping[type[Order], Callable[[Node, Any], Effect | None]] = MappingPr
         ConfigureAgent: lambda node, order: node.configure(order),
         UpgradeAgent: _upgrade_agent,
         PullTemplate: lambda node, order: node.templates.pull_template(order),
+        CancelPull: lambda node, order: node.templates.cancel_pull(order),
         DeleteTemplate: lambda node, order: node.templates.delete_template(order),
         PushImage: lambda node, order: node.vms.push_image(order),
     }

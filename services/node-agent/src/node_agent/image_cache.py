@@ -1,9 +1,10 @@
 """The templates of one host: downloaded once, kept while used, evicted when space is needed."""
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 
 import structlog
 
@@ -13,14 +14,22 @@ from node_agent.drivers.port import HostFault, ImageSource, NoSpace, Progress, V
 from node_agent.workers import Workers
 
 _DEFAULT_RESERVE = 0.2
+_SETTLED = 3600.0
+"""Seconds after its last use during which a tag does not go for a pull ahead of time."""
+
+_Key = tuple[str, str]
 _log = structlog.get_logger()
 
 
 class _Download:
-    """One pull with everybody who waits for it; ends when the last of them leaves."""
+    """One pull with everybody who waits for it; ends when the last of them leaves.
+
+    ``ahead``: no start is among them.
+    """
 
     def __init__(self, size: int) -> None:
         self.size = size
+        self.ahead = True
         self.share = 0.0
         self.abandoned = False
         self.listeners: list[Progress] = []
@@ -37,7 +46,13 @@ class _Download:
 
 
 class ImageCache:
-    """``reserve``: bytes of disk that stay free (None: a fifth of the disk)."""
+    """``reserve``: bytes of disk that stay free (None: a fifth of the disk).
+
+    A tag that a start or a pull holds is never evicted. For a start everything else may go, the
+    least recently used first; for a pull ahead of time only what was not used for an hour, or two
+    large templates would push each other out for ever without one VM being started. Such a pull
+    takes no worker's place either, or starts would wait behind it.
+    """
 
     def __init__(
         self,
@@ -45,28 +60,36 @@ class ImageCache:
         sources: Callable[[str], ImageSource],
         workers: Workers,
         reserve: int | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._driver = driver
         self._sources = sources
         self._workers = workers
         self._reserve = reserve
-        self._held: Counter[tuple[str, str]] = Counter()
-        self._downloads: dict[tuple[str, str], _Download] = {}
+        self._monotonic = monotonic
+        self._held: Counter[_Key] = Counter()
+        self._used: dict[_Key, float] = {}
+        self._leaving: dict[_Key, asyncio.Event] = {}
+        self._downloads: dict[tuple[str, str, str], _Download] = {}
         self._room = asyncio.Lock()
 
     @asynccontextmanager
     async def hold(
-        self, template: TemplateRef, registry: str, progress: Progress
+        self, template: TemplateRef, registry: str, progress: Progress, *, ahead: bool = False
     ) -> AsyncIterator[None]:
         """Have the tag in the cache, and keep it there inside the block.
 
-        ``progress`` is called only when something must be downloaded. Raises NoSpace, HostFault.
+        ``progress`` is called only when something must be downloaded. ``ahead``: for no start.
+        Raises NoSpace, HostFault.
         """
         key = (template.id, template.tag)
         self._held[key] += 1
         try:
+            while leaving := self._leaving.get(key):
+                await leaving.wait()
             if not await self._is_cached(template):
-                await self._join(key, template, registry, progress)
+                await self._join(template, registry, progress, ahead=ahead)
+            self._used[key] = self._monotonic()
             yield
         finally:
             self._held[key] -= 1
@@ -78,7 +101,10 @@ class ImageCache:
         await self._driver.pull(template, source, _ignore)
 
     async def remove(self, template_id: str) -> None:
-        """Drop every tag of a template that is not in use."""
+        """Drop every tag of a template, but for those that a VM, a start or a pull uses now.
+
+        A start that comes while a tag is on its way out waits, and pulls it again.
+        """
         for cached in await self._driver.templates():
             if cached.id == template_id:
                 await self._evict(cached)
@@ -93,8 +119,9 @@ class ImageCache:
         return any(_same(cached, template) for cached in await self._driver.templates())
 
     async def _join(
-        self, key: tuple[str, str], template: TemplateRef, registry: str, progress: Progress
+        self, template: TemplateRef, registry: str, progress: Progress, *, ahead: bool
     ) -> None:
+        key = (template.id, template.tag, template.digest)
         download = self._downloads.get(key)
         while download is not None and download.abandoned:
             assert download.task is not None
@@ -103,9 +130,10 @@ class ImageCache:
         if download is None:
             download = self._downloads[key] = _Download(template.size)
             download.task = asyncio.create_task(
-                self._pull(key, download, template, registry), name=f"pull:{template.name}"
+                self._pull(download, template, registry), name=f"pull:{template.name}"
             )
         assert download.task is not None
+        download.ahead = download.ahead and ahead
         download.listeners.append(progress)
         progress(download.share)
         try:
@@ -117,47 +145,65 @@ class ImageCache:
                 download.task.cancel()
                 await asyncio.wait([download.task])
 
-    async def _pull(
-        self, key: tuple[str, str], download: _Download, template: TemplateRef, registry: str
-    ) -> None:
+    async def _pull(self, download: _Download, template: TemplateRef, registry: str) -> None:
         try:
-            async with self._workers.pull():
+            async with nullcontext() if download.ahead else self._workers.pull():
                 source = self._sources(registry)
                 async with self._room:
-                    download.size = await self._make_room(key, template, source)
+                    download.size = await self._make_room(download, template, source)
                 await self._driver.pull(template, source, download.progress)
         finally:
+            key = (template.id, template.tag, template.digest)
             if self._downloads.get(key) is download:
                 del self._downloads[key]
 
     async def _make_room(
-        self, key: tuple[str, str], template: TemplateRef, source: ImageSource
+        self, download: _Download, template: TemplateRef, source: ImageSource
     ) -> int:
         """Evict until the download fits above the reserve; its size in bytes."""
         reserve = await self.reserve()
+        swept = False
         while True:
             missing = await self._driver.missing_bytes(template, source)
-            others = sum(d.missing for k, d in self._downloads.items() if k != key)
+            others = sum(d.missing for d in self._downloads.values() if d is not download)
             free = (await self._driver.usage()).free_disk - reserve - others
             if missing <= free:
                 return missing
-            if not await self._evict_oldest():
+            if not swept:
+                swept = True
+                await self._driver.evict(None)
+            elif not await self._evict_oldest(download):
                 _log.warning("cache.no_space", template=template.name, missing=missing, free=free)
                 raise NoSpace(NoSpace.__doc__)
 
-    async def _evict_oldest(self) -> bool:
+    async def _evict_oldest(self, download: _Download) -> bool:
         for cached in await self._driver.templates():
+            if download.ahead and self._is_settled(cached):
+                continue
             if await self._evict(cached):
                 return True
         return False
 
+    def _is_settled(self, cached: CachedTemplate) -> bool:
+        used = self._used.get((cached.id, cached.tag))
+        return used is not None and self._monotonic() - used < _SETTLED
+
     async def _evict(self, cached: CachedTemplate) -> bool:
-        if self._held[cached.id, cached.tag]:
+        key = (cached.id, cached.tag)
+        if leaving := self._leaving.get(key):
+            await leaving.wait()
+            return True
+        if self._held[key]:
             return False
+        gone = self._leaving[key] = asyncio.Event()
         try:
             await self._driver.evict(cached)
         except HostFault:
             return False
+        finally:
+            del self._leaving[key]
+            gone.set()
+        self._used.pop(key, None)
         _log.info("cache.evicted", template=cached.name, tag=cached.tag)
         return True
 

@@ -9,31 +9,45 @@ import aiohttp
 from multidict import CIMultiDict
 
 from contracts.artifacts import INDEX_TYPE, MANIFEST_TYPE
-from node_agent.drivers.port import HostFault
+from node_agent.drivers.port import HostFault, ImageSource, SourceDown
+from node_agent.metrics import FETCHED
 
 _CHUNK = 1 << 20
 _TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=15, sock_read=60)
 _OK, _PARTIAL = 200, 206
+_BUSY, _BROKEN = 429, 500
 
 
 class HttpImageSource:
-    """A registry, or a neighbour that has the same blobs. ``address`` without a path."""
+    """A registry, or a neighbour that has the same blobs. ``address`` without a path.
 
-    def __init__(self, session: Callable[[], aiohttp.ClientSession], address: str) -> None:
+    Raises SourceDown when it may be better a little later, HostFault when not. ``kind`` is what
+    the metrics call it.
+    """
+
+    def __init__(
+        self,
+        session: Callable[[], aiohttp.ClientSession],
+        address: str,
+        timeout: aiohttp.ClientTimeout = _TIMEOUT,
+        kind: str = "registry",
+    ) -> None:
         self.address = address.rstrip("/")
         self._session = session
+        self._timeout = timeout
+        self._fetched = FETCHED.labels(kind)
 
     async def manifest(self, repository: str, reference: str) -> bytes:
         """See ImageSource."""
         url = f"{self.address}/v2/{repository}/manifests/{reference}"
         headers = CIMultiDict([("Accept", MANIFEST_TYPE), ("Accept", INDEX_TYPE)])
         try:
-            async with self._session().get(url, headers=headers, timeout=_TIMEOUT) as answer:
+            async with self._session().get(url, headers=headers, timeout=self._timeout) as answer:
                 if answer.status != _OK:
-                    raise HostFault(f"registry answered {answer.status} for {url}")
+                    raise _refusal(answer.status, url)
                 body = await answer.read()
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise HostFault(f"registry {self.address}: {error!r}") from error
+            raise SourceDown(f"registry {self.address}: {error!r}") from error
         if reference.startswith("sha256:") and _digest(body) != reference:
             raise HostFault(f"{url}: the manifest is not what its digest says")
         return body
@@ -43,18 +57,19 @@ class HttpImageSource:
         url = f"{self.address}/v2/{repository}/blobs/{digest}"
         headers = {"Range": f"bytes={offset}-"} if offset else {}
         try:
-            async with self._session().get(url, headers=headers, timeout=_TIMEOUT) as answer:
+            async with self._session().get(url, headers=headers, timeout=self._timeout) as answer:
                 if answer.status not in (_OK, _PARTIAL):
-                    raise HostFault(f"registry answered {answer.status} for {url}")
+                    raise _refusal(answer.status, url)
                 skip = offset if answer.status == _OK else 0
                 async for chunk in answer.content.iter_chunked(_CHUNK):
+                    self._fetched.inc(len(chunk))
                     if skip >= len(chunk):
                         skip -= len(chunk)
                         continue
                     yield chunk[skip:]
                     skip = 0
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise HostFault(f"registry {self.address}: {error!r}") from error
+            raise SourceDown(f"registry {self.address}: {error!r}") from error
 
 
 class LocalImage:
@@ -83,9 +98,13 @@ class LocalImage:
 
 
 class ImageSources:
-    """One HTTP session for all registries of a process, opened when it is needed."""
+    """One HTTP session for all registries of a process, opened when it is needed.
 
-    def __init__(self) -> None:
+    ``relieved`` makes of a registry what is asked instead of it: neighbours, and it for the rest.
+    """
+
+    def __init__(self, relieved: "Relieved | None" = None) -> None:
+        self._relieved = relieved
         self._session: aiohttp.ClientSession | None = None
 
     async def start(self) -> None:
@@ -96,8 +115,10 @@ class ImageSources:
         if self._session is not None:
             await self._session.close()
 
-    def at(self, address: str) -> HttpImageSource:
-        """The registry at an address."""
+    def at(self, address: str) -> ImageSource:
+        """The registry at an address, for one pull."""
+        if self._relieved is not None:
+            return self._relieved(self._open, address)
         return HttpImageSource(self._open, address)
 
     def _open(self) -> aiohttp.ClientSession:
@@ -105,6 +126,14 @@ class ImageSources:
             connector = aiohttp.TCPConnector(limit_per_host=8)
             self._session = aiohttp.ClientSession(connector=connector, auto_decompress=False)
         return self._session
+
+
+Relieved = Callable[[Callable[[], aiohttp.ClientSession], str], ImageSource]
+
+
+def _refusal(status: int, url: str) -> HostFault:
+    kind = SourceDown if status >= _BROKEN or status == _BUSY else HostFault
+    return kind(f"registry answered {status} for {url}")
 
 
 def _digest(body: bytes) -> str:

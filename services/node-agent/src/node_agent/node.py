@@ -41,6 +41,7 @@ class Joined:
     count_overrides: bool = False
     drain: bool = False
     groups: tuple[str, ...] = ()
+    peer_address: str = ""
 
 
 class Node:
@@ -179,6 +180,7 @@ class Node:
             usb_devices=seen.usb_devices,
             vlans=seen.vlans,
             reserve=await host.images.reserve(),
+            peer_address=joined.peer_address,
         )
 
 

@@ -5,6 +5,7 @@ DriverError
 ├── CannotHonour   an override or verb that this hypervisor or template does not support: final
 ├── NoSpace        the disk is full, and nothing unused is left to remove: try elsewhere
 └── HostFault      this host failed (process died, time limit, port taken): try elsewhere
+    └── SourceDown the registry did not answer, or broke off: a little later it may
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -38,6 +39,10 @@ class NoSpace(DriverError):
 
 class HostFault(DriverError):
     """This host could not do it; another may."""
+
+
+class SourceDown(HostFault):
+    """The registry did not answer, or broke off"""
 
 
 class Capability(StrEnum):
@@ -121,6 +126,18 @@ class ImageSource(Protocol):
         ...
 
 
+class Shelf(Protocol):
+    """What a host has of templates, for its neighbours."""
+
+    def blob(self, digest: str) -> Path | None:
+        """The file of a whole, verified blob."""
+        ...
+
+    def manifest(self, digest: str) -> bytes | None:
+        """A manifest as it was pulled."""
+        ...
+
+
 Progress = Callable[[float], None]
 """Told the share 0..1 of a pull that is done."""
 
@@ -133,6 +150,11 @@ class VmDriver(Protocol):
 
     name: str
     capabilities: frozenset[Capability]
+
+    @property
+    def shelf(self) -> Shelf | None:
+        """What neighbours may have; None where images are not kept as blobs."""
+        ...
 
     async def facts(self) -> HostFacts:
         """The host; cheap enough for every heartbeat."""
@@ -154,8 +176,11 @@ class VmDriver(Protocol):
         """Have the tag in the cache: missing blobs only, verified, resumed where it broke off."""
         ...
 
-    async def evict(self, template: CachedTemplate) -> None:
-        """Drop a tag from the cache; HostFault when a VM uses it."""
+    async def evict(self, template: CachedTemplate | None) -> None:
+        """Drop a tag from the cache, and what nothing needs any more; None: only the latter.
+
+        HostFault when a VM uses the tag. What ``missing_bytes`` was last asked for is needed.
+        """
         ...
 
     async def clone(self, spec: VmSpec) -> None:

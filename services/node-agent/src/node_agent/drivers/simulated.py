@@ -76,6 +76,7 @@ class SimulatedDriver:
 
     name = "simulated"
     capabilities = frozenset(Capability)
+    shelf = None
 
     def __init__(
         self,
@@ -147,8 +148,10 @@ class SimulatedDriver:
         self.hypervisor.keep_template(cached, template.size)
         self._after(fault, "")
 
-    async def evict(self, template: CachedTemplate) -> None:
+    async def evict(self, template: CachedTemplate | None) -> None:
         """See VmDriver."""
+        if template is None:
+            return
         await self.faults.strike("evict")
         if any(vm.digest == template.digest for vm in self.hypervisor.vms.values()):
             raise HostFault(f"{template.name}:{template.tag} is in use")

@@ -12,11 +12,16 @@ from pathlib import Path
 from weakref import WeakValueDictionary
 
 from contracts.artifacts import DIGEST_PATTERN, DISK_TYPE, Descriptor
-from node_agent.drivers.port import CannotHonour, HostFault, ImageSource
+from node_agent.drivers.port import CannotHonour, HostFault, ImageSource, SourceDown
 from node_agent.drivers.qemu.space import full_disk_named
 
 _PART = ".part"
+_LAYER = ".qcow2"
 _READ = 1024 * 1024
+
+
+class _WrongContent(HostFault):
+    """What came has another digest."""
 
 
 class BlobStore:
@@ -30,8 +35,14 @@ class BlobStore:
         """Where the blob is, or would be; a layer is named as the layer above it names it."""
         if not DIGEST_PATTERN.fullmatch(blob.digest):
             raise CannotHonour(f"{blob.digest} is not a digest that this node can check")
-        suffix = ".qcow2" if blob.media_type == DISK_TYPE else ""
+        suffix = _LAYER if blob.media_type == DISK_TYPE else ""
         return self._folder / f"{blob.digest.partition(':')[2]}{suffix}"
+
+    def find(self, digest: str) -> Path | None:
+        """The file of a blob that is here, whatever it is for."""
+        name = digest.partition(":")[2]
+        paths = (self._folder / name, self._folder / f"{name}{_LAYER}")
+        return next((path for path in paths if path.exists()), None)
 
     def missing(self, blob: Descriptor) -> int:
         """Bytes that a fetch would still download."""
@@ -45,14 +56,18 @@ class BlobStore:
     ) -> None:
         """Have the blob; ``told`` hears of every piece that came. NoSpace when the disk is full.
 
-        HostFault when what came is not what was promised; that is thrown away.
+        What is wrong is thrown away, what broke off is kept, and the rest is asked for once more:
+        the source may have had it from somebody else. HostFault when that fails as well.
         """
         path = self.path(blob)
         lock = self._busy.setdefault(path.name, asyncio.Lock())
         async with lock:
             if not path.exists():
                 with full_disk_named():
-                    await self._download(blob, path, source, repository, told)
+                    try:
+                        await self._download(blob, path, source, repository, told)
+                    except (_WrongContent, SourceDown):
+                        await self._download(blob, path, source, repository, told)
 
     def take(self, file: Path, blob: Descriptor) -> None:
         """Have ``file``, whose content is the blob, under the blob's name; fine when it is so."""
@@ -91,10 +106,10 @@ class BlobStore:
             file.flush()
             await asyncio.to_thread(os.fsync, file.fileno())
         if done < blob.size:
-            raise HostFault(f"{blob.digest} broke off after {done} of {blob.size} bytes")
+            raise SourceDown(f"{blob.digest} broke off after {done} of {blob.size} bytes")
         if done > blob.size or digest.hexdigest() != blob.digest.partition(":")[2]:
             part.unlink()
-            raise HostFault(f"{blob.digest} from {source.address} has other content")
+            raise _WrongContent(f"{blob.digest} from {source.address} has other content")
         part.chmod(0o444)
         part.rename(path)
         await asyncio.to_thread(_sync_folder, self._folder)

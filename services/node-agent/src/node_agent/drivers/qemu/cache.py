@@ -23,7 +23,7 @@ _log = structlog.get_logger()
 
 
 class Cached(msgspec.Struct, frozen=True, kw_only=True):
-    """One tag in the cache, as kept in its file."""
+    """One tag in the cache, as kept in its file. ``raw`` is the manifest as it was pulled."""
 
     id: str
     name: str
@@ -31,6 +31,7 @@ class Cached(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     manifest: Manifest
     config: TemplateConfig
+    raw: bytes = b""
 
     @property
     def key(self) -> Key:
@@ -65,6 +66,7 @@ class TemplateCache:
             folder.mkdir(parents=True, exist_ok=True)
         self.blobs = BlobStore(blobs)
         self._pulls: dict[tuple[str, str, str], _Pull] = {}
+        self._wanted: Manifest | None = None
         self._held = {cached.key: cached for cached in _read_all(self._tags)}
 
     def find(self, template: TemplateRef) -> Cached | None:
@@ -72,11 +74,13 @@ class TemplateCache:
         cached = self._held.get((template.id, template.tag))
         if cached is None or template.digest not in {"", cached.digest}:
             return None
-        whole = all(self.blobs.missing(blob) == 0 for blob in cached.manifest.blobs)
-        return cached if whole else None
+        return cached if self._is_whole(cached) else None
 
     def listed(self) -> list[CachedTemplate]:
-        """Every tag, least recently used first."""
+        """Every tag, least recently used first; one that lost a blob is forgotten."""
+        for cached in [cached for cached in self._held.values() if not self._is_whole(cached)]:
+            _log.warning("qemu.tag_incomplete", template=cached.name, tag=cached.tag)
+            self._forget(cached.key)
         held = sorted(self._held.values(), key=lambda cached: _used_at(self._file(cached.key)))
         return [cached.listed for cached in held]
 
@@ -93,11 +97,21 @@ class TemplateCache:
         kernels = [cached.manifest.kernel for cached in self._held.values()]
         return [self.blobs.path(kernel) for kernel in kernels if kernel]
 
+    def blob(self, digest: str) -> Path | None:
+        """See Shelf."""
+        return self.blobs.find(digest)
+
+    def manifest(self, digest: str) -> bytes | None:
+        """See Shelf."""
+        kept = (cached.raw for cached in self._held.values() if cached.digest == digest)
+        return next(kept, None)
+
     async def missing_bytes(self, template: TemplateRef, source: ImageSource) -> int:
         """What a pull would download."""
         if self.find(template):
             return 0
-        manifest = await _manifest(template, source)
+        _, manifest = await _manifest(template, source)
+        self._wanted = manifest
         return sum(self.blobs.missing(blob) for blob in _unique(manifest))
 
     async def pull(self, template: TemplateRef, source: ImageSource, progress: Progress) -> None:
@@ -120,17 +134,29 @@ class TemplateCache:
                 pull.task.cancel()
                 await asyncio.wait([pull.task])
 
-    def evict(self, template: CachedTemplate, in_use: Collection[Path]) -> None:
-        """Drop a tag, and the blobs that neither another tag, a pull nor ``in_use`` needs."""
-        if self._held.pop((template.id, template.tag), None):
-            self._file((template.id, template.tag)).unlink(missing_ok=True)
+    def evict(self, template: CachedTemplate | None, in_use: Collection[Path]) -> None:
+        """Drop a tag, and every blob that no tag, no pull, the next one included, and no VM needs.
+
+        ``in_use`` are the blobs of VMs.
+        """
+        if template:
+            self._forget((template.id, template.tag))
         wanted = [cached.manifest for cached in self._held.values()]
         wanted += [pull.manifest for pull in self._pulls.values() if pull.manifest]
+        wanted += [self._wanted] if self._wanted else []
         needed = {self.blobs.path(blob) for manifest in wanted for blob in manifest.blobs}
         self.blobs.keep_only(needed.union(in_use))
 
+    def _forget(self, key: Key) -> None:
+        if self._held.pop(key, None):
+            self._file(key).unlink(missing_ok=True)
+
+    def _is_whole(self, cached: Cached) -> bool:
+        return all(self.blobs.missing(blob) == 0 for blob in cached.manifest.blobs)
+
     async def _pull(self, pull: _Pull, template: TemplateRef, source: ImageSource) -> None:
-        pull.manifest = manifest = await _manifest(template, source)
+        raw, manifest = await _manifest(template, source)
+        pull.manifest, self._wanted = manifest, None
         blobs = _unique(manifest)
         total = sum(self.blobs.missing(blob) for blob in blobs) or 1
         done = 0
@@ -143,9 +169,9 @@ class TemplateCache:
 
         for blob in blobs:
             await self.blobs.fetch(blob, source, template.repository, told)
-        self._keep(template, manifest)
+        self._keep(template, raw, manifest)
 
-    def _keep(self, template: TemplateRef, manifest: Manifest) -> None:
+    def _keep(self, template: TemplateRef, raw: bytes, manifest: Manifest) -> None:
         """Check what came as a whole, and only then make it a tag."""
         below: Path | None = None
         for layer in manifest.disks:
@@ -160,6 +186,7 @@ class TemplateCache:
             digest=template.digest,
             manifest=manifest,
             config=self._config(manifest.config),
+            raw=raw,
         )
         with full_disk_named():
             write_whole(self._file(cached.key), msgspec.json.encode(cached))
@@ -198,11 +225,12 @@ def _unique(manifest: Manifest) -> list[Descriptor]:
     return list({blob.digest: blob for blob in manifest.blobs}.values())
 
 
-async def _manifest(template: TemplateRef, source: ImageSource) -> Manifest:
+async def _manifest(template: TemplateRef, source: ImageSource) -> tuple[bytes, Manifest]:
+    """As it came, and what it says."""
     body = await source.manifest(template.repository, template.digest or template.tag)
     if template.digest and digest_of(body) != template.digest:
         raise HostFault(f"the manifest of {template.name} from {source.address} is another one")
     try:
-        return msgspec.json.decode(body, type=Manifest)
+        return body, msgspec.json.decode(body, type=Manifest)
     except msgspec.DecodeError as error:
         raise CannotHonour(f"the manifest of {template.name} cannot be read: {error}") from error

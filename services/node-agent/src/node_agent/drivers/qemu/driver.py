@@ -83,7 +83,7 @@ class QemuDriver:
         self._root = root
         self._folders = root / "vms"
         self._folders.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._cache = TemplateCache(root)
+        self._cache = self.shelf = TemplateCache(root)
         self._program = Program(AcceleratorChoice(settings.accelerator, root / "accelerator.json"))
         self._vms: dict[str, Vm] = {}
         self._host = Host(
@@ -126,12 +126,13 @@ class QemuDriver:
         """See VmDriver."""
         await self._cache.pull(template, source, progress)
 
-    async def evict(self, template: CachedTemplate) -> None:
+    async def evict(self, template: CachedTemplate | None) -> None:
         """See VmDriver."""
         self._look()
         records = [vm.record for vm in self._vms.values()]
         for record in records:
-            if (record.template.id, record.template.tag) == (template.id, template.tag):
+            tag = (record.template.id, record.template.tag)
+            if template and tag == (template.id, template.tag):
                 raise HostFault(f"{template.name}:{template.tag} is in use by VM {record.name}")
         in_use = [self._cache.blobs.path(blob) for record in records for blob in record.blobs]
         self._cache.evict(template, in_use)
