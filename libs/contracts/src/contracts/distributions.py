@@ -13,7 +13,7 @@ class DistributionSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     """What was asked. Written by the gateway alone; nothing but ``cancel`` ever changes.
 
     The tag goes to ``node_ids``, else to the nodes of ``group_id``, else to all nodes.
-    ``registry`` is the address that agents pull from.
+    ``registry`` is the address that agents pull from. ``canceled_by``: who set ``cancel``.
     """
 
     template: TemplateRef
@@ -21,6 +21,7 @@ class DistributionSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     node_ids: tuple[str, ...] = ()
     group_id: str | None = None
     cancel: bool = False
+    canceled_by: str = ""
     actor: str = ""
     request_id: str = ""
 
@@ -28,13 +29,14 @@ class DistributionSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
 class NodePull(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How far one node is: ``progress`` 0..1; ``done`` or ``error`` end it.
 
-    ``ordered`` is when the order last went out (None: not yet), ``heard`` when the node last
-    reported, ``orders`` how often the order went out.
+    ``begun`` is when the order first went out (None: not yet), ``ordered`` when it last did,
+    ``orders`` how often; ``heard`` is when the node last reported.
     """
 
     progress: float = 0.0
     done: bool = False
     error: str = ""
+    begun: datetime | None = None
     ordered: datetime | None = None
     heard: datetime | None = None
     orders: int = 0

@@ -22,16 +22,19 @@ from registry.blobs.disk import DiskBlobs
 from registry.blobs.s3 import S3Blobs
 from registry.catalog import Catalog
 from registry.config import Settings
+from registry.distribution_store import DistributionStore
+from registry.distributions import Distributions
 from registry.facade.cors import Cors
 from registry.facade.envelope import facade_errors
 from registry.facade.files import FileRoutes
 from registry.facade.index import IndexRoutes
 from registry.facade.listing import Listing
 from registry.facade.logs import LogRoutes
+from registry.facade.peers import PeerRoutes
 from registry.facade.templates import TemplateRoutes
 from registry.folder import Folder
 from registry.garbage import Garbage
-from registry.handlers import HANDLED, QUEUE, Handlers
+from registry.handlers import COMMANDS, COMMANDS_QUEUE, REPORTS, REPORTS_QUEUE, Handlers
 from registry.holdings import Holdings
 from registry.list_store import ListStore
 from registry.logs.folder import LogFolder
@@ -42,6 +45,7 @@ from registry.oci.errors import VERSION_HEADER, oci_errors
 from registry.oci.manifests import ManifestRoutes
 from registry.oci.uploads import UploadRoutes
 from registry.outbox import Outbox
+from registry.peers import Peers
 from registry.pulls import Pulls
 from registry.removals import Removals
 from registry.room import Room
@@ -56,6 +60,7 @@ _PULLS_SECONDS = 2.0
 _EXPIRY_SECONDS = 600.0
 _DISK_SECONDS = 15.0
 _SCRUB_SECONDS = 1.0
+_DISTRIBUTIONS_SECONDS = 1.0
 
 
 class Routes(Protocol):
@@ -76,7 +81,11 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
     templates = Templates(records, outbox, clock)
     catalog = Catalog(records, storage.holdings, blobs, templates, clock)
     pulls = Pulls(templates, clock)
-    handlers = Handlers(records, templates, outbox, clock)
+    sends = DistributionStore(store)
+    distributions = Distributions(
+        sends, records, outbox, bus, clock, settings.limits, settings.public_address
+    )
+    handlers = Handlers(records, templates, distributions, outbox, clock)
     logs = _Logs(settings, clock)
 
     health = Health({"store": partial(_answers, store)})
@@ -90,6 +99,7 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
         *logs.routes,
         IndexRoutes(),
         Cors(settings.allow_cors),
+        PeerRoutes(Peers(sends)),
         health,
     )
     return Service(
@@ -97,12 +107,15 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
         [
             records,
             *storage.parts,
+            sends,
             outbox,
             Loop("outbox", _OUTBOX_SECONDS, outbox.sweep, clock),
             *logs.parts,
             pulls,
             Loop("pulls", _PULLS_SECONDS, pulls.flush, clock),
-            Dispatcher(bus, [QUEUE], HANDLED, handlers.handle, clock, outbox.kick),
+            Dispatcher(bus, [COMMANDS_QUEUE], COMMANDS, handlers.handle, clock, outbox.kick),
+            Dispatcher(bus, [REPORTS_QUEUE], REPORTS, handlers.hear, clock),
+            Loop("distributions", _DISTRIBUTIONS_SECONDS, distributions.sweep, clock),
             metrics_server(health, settings.metrics_host, settings.metrics_port),
             WebServer(_web(routes), settings.listen_host, settings.listen_port),
         ],

@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 from chassis import config
 from registry.blobs.s3 import S3Place
+from registry.domain.distribution import Limits
 from registry.logs.folder import Rotation
 
 
@@ -26,6 +27,11 @@ class Settings(config.Settings, frozen=True, kw_only=True):
     ``gc_interval`` and ``gc_grace``: seconds between collections, and how long what nothing uses
     is kept. ``scrub_interval``: seconds within which every blob is checked once, 0 for never;
     ``scrub_rate``: bytes read for that a second. Quotas in bytes, 0 for none.
+
+    ``distribution_timeout``: seconds that one node has for its pull, or to come back for it.
+    ``distribution_resend``: seconds without a word after which an order is sent again.
+    ``distribution_parallel``: nodes that pull for one distribution at once; 0: all of them. Nodes
+    that fetch from each other go in waves instead.
     """
 
     ALIASES: ClassVar[Mapping[str, str]] = {
@@ -77,6 +83,9 @@ class Settings(config.Settings, frozen=True, kw_only=True):
     scrub_rate: int = 20 << 20
     quota_bytes: int = 0
     repository_quota_bytes: int = 0
+    distribution_timeout: float = 14_400.0
+    distribution_resend: float = 10.0
+    distribution_parallel: int = 16
 
     @property
     def keep_logs(self) -> timedelta | None:
@@ -105,4 +114,13 @@ class Settings(config.Settings, frozen=True, kw_only=True):
             secret_access_key=self.s3_secret_key,
             path_style=self.s3_path_style,
             verify_tls=not self.s3_skip_tls,
+        )
+
+    @property
+    def limits(self) -> Limits:
+        """What holds for distributions."""
+        return Limits(
+            timeout=timedelta(seconds=self.distribution_timeout),
+            resend=timedelta(seconds=self.distribution_resend),
+            parallel=self.distribution_parallel,
         )

@@ -1,5 +1,6 @@
 """Commands to the registry."""
 
+import socket
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -7,39 +8,67 @@ import structlog
 
 from chassis.bus.port import Queue
 from chassis.clock import Clock
-from chassis.errors import NotFound, Refused
-from contracts.distributions import DeleteTemplate
+from chassis.errors import Conflict, NotFound, Refused
+from contracts.distributions import (
+    CancelDistribution,
+    DeleteTemplate,
+    Distribute,
+    TemplatePullReported,
+)
+from contracts.events import EventHappened, EventKind, EventType
 from contracts.messages import Message, tag_of
 from contracts.templates import RemoveTemplateFromNodes, RevertTemplate
+from registry.distributions import Distributions
 from registry.outbox import Outbox, said
 from registry.store import RegistryStore, keep
 from registry.templates import Actor, Templates
 
-HANDLED: tuple[type[Message], ...] = (RevertTemplate, RemoveTemplateFromNodes)
-QUEUE = Queue(name="registry.commands", keys=tuple(tag_of(kind) for kind in HANDLED))
+COMMANDS: tuple[type[Message], ...] = (
+    RevertTemplate,
+    RemoveTemplateFromNodes,
+    Distribute,
+    CancelDistribution,
+)
+REPORTS: tuple[type[Message], ...] = (TemplatePullReported,)
+HANDLED = COMMANDS + REPORTS
+COMMANDS_QUEUE = Queue(name="registry.commands", keys=tuple(tag_of(kind) for kind in COMMANDS))
+REPORTS_QUEUE = Queue(name="registry.reports", keys=tuple(tag_of(kind) for kind in REPORTS))
 _ORDER_VALID = timedelta(minutes=10)
 _log = structlog.get_logger()
 
 
 class Handlers:
-    """One method per command; all may be repeated."""
+    """One method per command, one for all reports; all may be repeated."""
 
     def __init__(
-        self, store: RegistryStore, templates: Templates, outbox: Outbox, clock: Clock
+        self,
+        store: RegistryStore,
+        templates: Templates,
+        distributions: Distributions,
+        outbox: Outbox,
+        clock: Clock,
     ) -> None:
         self._store = store
         self._templates = templates
+        self._distributions = distributions
         self._outbox = outbox
         self._clock = clock
 
+    async def hear(self, messages: Sequence[Message]) -> None:
+        """Handle a batch of reports."""
+        reports = [message for message in messages if isinstance(message, TemplatePullReported)]
+        await self._distributions.report(reports)
+
     async def handle(self, messages: Sequence[Message]) -> None:
-        """Handle a batch, in order."""
+        """Handle a batch of commands, in order."""
         for message in messages:
             match message:
                 case RevertTemplate():
                     await self._revert(message)
                 case RemoveTemplateFromNodes():
                     await self._remove_from_nodes(message)
+                case Distribute() | CancelDistribution():
+                    await self._distributions.observe([message.request_id])
                 case _:
                     raise TypeError(type(message).__name__)
 
@@ -52,6 +81,7 @@ class Handlers:
             _log.info("template.revert_ignored", template=command.template_id, error=str(error))
 
     async def _remove_from_nodes(self, command: RemoveTemplateFromNodes) -> None:
+        """A repeat orders again; while the first is still to be published it changes nothing."""
         now = self._clock.now()
         orders = [
             DeleteTemplate(
@@ -63,6 +93,21 @@ class Handlers:
             for node in await self._store.nodes(command.node_ids)
         ]
         words = [said(order, f"{command.template_id} {order.node_id}", now) for order in orders]
-        if words:
+        event = EventHappened(
+            kind=EventKind.TEMPLATE_REMOVED_FROM_NODES,
+            event_type=EventType.API,
+            sub_type="templateAction",
+            subject=command.template_id,
+            at=now,
+            machine=socket.gethostname(),
+            actor=command.actor,
+            request_id=command.request_id,
+            fields={"template_id": command.template_id, "nodes": len(orders)},
+        )
+        subject = f"{command.template_id} {command.id or now.isoformat()}"
+        words.append(said(event, subject, 0, str(event.kind)))
+        try:
             await self._store.transact(keep(words, now))
-            self._outbox.kick()
+        except Conflict:
+            _log.info("template.removal_repeated", template=command.template_id)
+        self._outbox.kick()
