@@ -206,3 +206,82 @@ async def test_another_manifest_than_the_one_named_is_refused(
     source.manifests[ref.digest] += b" "
     with pytest.raises(HostFault, match="another one"):
         await cache.pull(ref, source, quiet)
+
+
+async def test_layers_of_the_tag_to_be_pulled_survive_the_eviction_that_makes_room(
+    cache: TemplateCache, source: MemorySource, tmp_path: Path
+) -> None:
+    base, top = stacked(source, tmp_path)
+    first, second = template(source, [base]), template(source, [base, top], tag="v2")
+    await cache.pull(first, source, quiet)
+    missing = await cache.missing_bytes(second, source)
+    cache.evict(CachedTemplate(id=first.id, name=first.name, tag="v1"), ())
+    assert await cache.missing_bytes(second, source) == missing == len(top)
+    await cache.pull(second, source, quiet)
+    cache.evict(CachedTemplate(id=second.id, name=second.name, tag="v2"), ())
+    assert list((tmp_path / "cache/blobs").iterdir()) == []
+
+
+async def test_broken_off_downloads_go_without_any_tag_going(
+    cache: TemplateCache, source: MemorySource, tmp_path: Path
+) -> None:
+    ref = template(source, [image(tmp_path, "base")])
+    await cache.pull(ref, source, quiet)
+    left = tmp_path / f"cache/blobs/{'0' * 64}.part"
+    left.write_bytes(b"half")
+    cache.evict(None, ())
+    assert not left.exists()
+    assert cache.find(ref)
+
+
+async def test_a_tag_that_lost_a_blob_is_listed_no_more_and_can_be_pulled_again(
+    cache: TemplateCache, source: MemorySource, tmp_path: Path
+) -> None:
+    ref = template(source, [image(tmp_path, "base")])
+    await cache.pull(ref, source, quiet)
+    found = cache.find(ref)
+    assert found
+    cache.layers(found)[0].unlink()
+    assert cache.listed() == []
+    await cache.pull(ref, source, quiet)
+    assert [cached.tag for cached in cache.listed()] == ["v1"]
+
+
+async def test_what_was_wrong_or_too_short_once_is_asked_for_once_more(
+    cache: TemplateCache, source: MemorySource, tmp_path: Path
+) -> None:
+    ref = template(source, [image(tmp_path, "base")], kernel=b"k" * (2 * PIECE))
+    kernel = next(d for d, c in source.blobs.items() if c.startswith(b"kk"))
+
+    class Improving(MemorySource):
+        async def blob(self, repository: str, digest: str, offset: int = 0) -> AsyncIterator[bytes]:
+            self.asked.append((digest, offset))
+            first = sum(asked == digest for asked, _ in self.asked) == 1
+            content = source.blobs[digest]
+            if first and digest == kernel:
+                yield content[:PIECE]
+            else:
+                yield b"?" * len(content) if first else content[offset:]
+
+    improving = Improving()
+    improving.manifests = source.manifests
+    await cache.pull(ref, improving, quiet)
+    assert cache.find(ref)
+    assert (kernel, PIECE) in improving.asked
+
+
+async def test_only_what_is_whole_is_on_the_shelf(
+    cache: TemplateCache, source: MemorySource, tmp_path: Path
+) -> None:
+    ref = template(source, [image(tmp_path, "base")])
+    digests = [digest for digest, content in source.blobs.items() if content]
+    (tmp_path / f"cache/blobs/{digests[0].partition(':')[2]}.part").write_bytes(b"half")
+    assert [cache.blob(digest) for digest in digests] == [None] * len(digests)
+    assert cache.manifest(ref.digest) is None
+    await cache.pull(ref, source, quiet)
+    for digest in digests:
+        path = cache.blob(digest)
+        assert path
+        assert path.read_bytes() == source.blobs[digest]
+    again = TemplateCache(tmp_path / "cache")
+    assert again.manifest(ref.digest) == source.manifests[ref.digest]
