@@ -1,5 +1,6 @@
 """Templates for tests: the demo guest built once per run, and registries that are only memory."""
 
+import asyncio
 import atexit
 import functools
 import shutil
@@ -22,6 +23,7 @@ from contracts.artifacts import (
 )
 from contracts.templates import TemplateRef
 from corral.guest import BuiltTemplate, build_template
+from corral.registry import LocalTemplate, RegistryClient, push_template, repository_of_name
 
 PACKAGES = Path(__file__).parent.parent / ".local/guest-packages"
 """Kept between runs, so that only the first one downloads."""
@@ -35,6 +37,18 @@ def demo_guest() -> BuiltTemplate:
     folder = Path(tempfile.mkdtemp(prefix="demo-guest-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return build_template(folder, cache=PACKAGES)
+
+
+async def push_demo_guest(registry: str, tag: str = "v1") -> str:
+    """Have the demo guest in a registry; its repository, which is the template's id."""
+    built = await asyncio.to_thread(demo_guest)
+    repository = repository_of_name(built.config.name)
+    template = LocalTemplate(
+        config=built.config, disks=(built.disk,), kernel=built.kernel, initrd=built.initrd
+    )
+    async with RegistryClient(registry) as client:
+        await push_template(client, repository, tag, template)
+    return repository
 
 
 class MemorySource:

@@ -12,11 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from corral.registry import LocalTemplate, RegistryClient, push_template, repository_of_name
 from node_agent.journal import Journal
 from tests.clock import ManualClock
 from tests.event_log import kinds_by_subject, read_log, without_holes
-from tests.images import demo_guest
+from tests.images import push_demo_guest
 from tests.processes import Cloud, qemu_processes
 from tests.receiver import Receiver
 from tests.slow_link import slow_link
@@ -70,17 +69,6 @@ async def real(cloud: Cloud, receiver: Receiver) -> AsyncIterator[Cloud]:
         for pid in qemu_processes(cloud.data("real")):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-
-
-async def push_demo_guest(registry: str) -> str:
-    built = await asyncio.to_thread(demo_guest)
-    repository = repository_of_name(built.config.name)
-    template = LocalTemplate(
-        config=built.config, disks=(built.disk,), kernel=built.kernel, initrd=built.initrd
-    )
-    async with RegistryClient(registry) as client:
-        await push_template(client, repository, "v1", template)
-    return repository
 
 
 class Watcher:

@@ -152,12 +152,33 @@ async def test_what_cannot_be_saved_is_answered_at_once(world: AgentWorld, regis
     past = world.clock.now()
     await world.clock.advance(1)
     await world.order(world.push_image(registry.address, "r-2", epoch=2, deadline=past))
-    assert (await world.heard(ImagePushed, 2)).error == "too late"
     world.driver.power_off(world.vm().record.vm_name)
     await world.beat()
     await world.order(world.push_image(registry.address, "r-3", epoch=2))
-    assert (await world.heard(ImagePushed, 3)).error == "the VM does not run"
+    answer = await world.heard(ImagePushed, 2)
+    assert (answer.request_id, answer.error) == ("r-3", "the VM does not run")
     assert registry.asked == []
+
+
+async def test_a_refused_save_stays_refused_and_a_late_order_is_left_to_its_repeat(
+    world: AgentWorld, registry: FakeRegistry
+):
+    await world.start()
+    info = (await world.started()).info
+    past = world.clock.now()
+    await world.clock.advance(1)
+    await world.order(world.push_image(registry.address, "late", deadline=past))
+    world.driver.power_off(info.name)
+    await world.beat()
+    await world.order(world.push_image(registry.address, "r-1"))
+    refused = await world.heard(ImagePushed)
+    assert (refused.request_id, refused.error) == ("r-1", "the VM does not run")
+    await world.driver.start(info.name)
+    await world.beat()
+    await world.order(world.push_image(registry.address, "r-1"))
+    assert (await world.heard(ImagePushed, 2)).error == "the VM does not run"
+    await world.order(world.push_image(registry.address, "late"))
+    assert (await world.heard(ImagePushed, 3)).digest
 
 
 @pytest.mark.parametrize(

@@ -25,8 +25,6 @@ _log = structlog.get_logger()
 def objection(host: Host, vm: Vm, order: PushImage) -> str:
     """Why this VM cannot be saved; empty when it can."""
     capabilities, driver = host.driver.capabilities, host.driver.name
-    if host.clock.now() > order.deadline:
-        return "too late"
     if Capability.COMMIT not in capabilities:
         return f"saving images is not supported by the {driver} driver"
     if order.suspend and Capability.SUSPEND not in capabilities:

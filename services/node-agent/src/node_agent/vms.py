@@ -113,7 +113,11 @@ class Vms:
         return lambda: vm.reboot(order)
 
     def push_image(self, order: PushImage) -> Effect | None:
-        """Save a VM as an image, once for each request; how far it is, a heartbeat tells."""
+        """Save a VM as an image, once for each request; how far it is, a heartbeat tells.
+
+        A late order is left to its repeat: an answer would end the request, and the repeat that
+        may be in the queue already would begin the save all the same.
+        """
         now = self._host.clock.now()
         vm = self._vms.get(order.instance_id)
         if vm is None or order.attempt > vm.record.attempt:
@@ -123,12 +127,14 @@ class Vms:
         known = vm.record.push(order.request_id)
         if known is not None and known.outcome is not None:
             return lambda: saving.tell(self._host, vm, known)
-        if vm.work.busy:
+        if vm.work.busy or (known is None and now > order.deadline):
             return None
         if known is None:
-            if reason := saving.objection(self._host, vm, order):
-                return lambda: self._tell(_not_pushed(order, now, reason))
-            vm.put(vm.record.with_push(Push(order=order)))
+            reason = saving.objection(self._host, vm, order)
+            push = Push(order=order, outcome=_not_pushed(order, now, reason) if reason else None)
+            vm.put(vm.record.with_push(push))
+            if reason:
+                return lambda: saving.tell(self._host, vm, push)
         return lambda: saving.begin(self._host, vm)
 
     def versions(self) -> dict[str, int]:
