@@ -4,7 +4,7 @@ Spec and status of a document move separately, each by its own counter, so that 
 doubled, late or out of order. JSON is encoded at the first read after a change.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Generic, TypeVar
 
@@ -85,6 +85,9 @@ class Instances:
         self._occupancy = occupancy
         self._listed: list[bytes] | None = None
         self.removed = Tombstones(clock)
+
+    def __iter__(self) -> Iterator[InstanceEntry]:
+        return iter(self._entries.values())
 
     def get(self, identity: str) -> InstanceEntry | None:
         """The instance, if known."""
@@ -287,7 +290,7 @@ class Projection:
 
     def __init__(self, clock: Clock) -> None:
         self.groups = Groups()
-        occupancy = Occupancy()
-        self.instances = Instances(clock, occupancy)
-        self.nodes = Nodes(self.groups, occupancy)
+        self.occupancy = Occupancy()
+        self.instances = Instances(clock, self.occupancy)
+        self.nodes = Nodes(self.groups, self.occupancy)
         self.templates = Templates()

@@ -83,6 +83,21 @@ def state_of(spec: NodeSpec, status: NodeStatus) -> NodeState:
     return NodeState.DRAIN if drain else NodeState.ACTIVE
 
 
+def name_of(node_id: str, spec: NodeSpec, facts: NodeFacts) -> str:
+    """The name that an operator gave, else the host's."""
+    return _given(spec.name, facts.name) or node_id
+
+
+def arch_of(facts: NodeFacts) -> str:
+    """``amd64`` or ``arm64``, whatever the host is."""
+    return architecture(facts.arch) or _DEFAULT_ARCHITECTURE
+
+
+def capacity_of(spec: NodeSpec, facts: NodeFacts) -> int:
+    """VMs that it may run."""
+    return facts.capacity if spec.capacity is None else spec.capacity
+
+
 def node(
     node_id: str,
     spec: NodeSpec,
@@ -95,7 +110,7 @@ def node(
     return _encode(
         PublicNode(
             node_id=node_id,
-            node_name=_given(spec.name, facts.name) or node_id,
+            node_name=name_of(node_id, spec, facts),
             cpu_count=facts.cpu_count,
             ram=facts.ram_gb,
             vm_count=used.vms,
@@ -105,7 +120,7 @@ def node(
             ram_util=number(usage.ram_util),
             ip_address=_given(spec.host, facts.address),
             state=state_of(spec, status),
-            capacity=facts.capacity if spec.capacity is None else spec.capacity,
+            capacity=capacity_of(spec, facts),
             anka_version=_version(facts),
             usb_devices=_usb_devices(facts),
             capacity_mode=facts.capacity_mode if spec.capacity_mode is None else spec.capacity_mode,
@@ -114,7 +129,7 @@ def node(
             disk_size=facts.disk_size,
             free_disk_space=usage.free_disk,
             anka_disk_usage=usage.used_disk,
-            host_arch=architecture(facts.arch) or _DEFAULT_ARCHITECTURE,
+            host_arch=arch_of(facts),
             templates=_templates(facts),
             last_updated=status.last_seen,
             timestamp=epoch(status.last_seen),
