@@ -48,6 +48,7 @@ class EmbeddedSettings(Settings, frozen=True, kw_only=True):
     registry_metrics_port: int = 2114
     event_pusher_metrics_port: int = 2115
     agent_metrics_port: int = 2116
+    exporter_metrics: bool = True
     driver: str = ""
     demo_template: bool = True
     ready_seconds: float = 120.0

@@ -9,7 +9,11 @@ import msgspec
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
-MESSAGES = Counter("corral_bus_messages_total", "Messages handled.", ["queue", "outcome"])
+MESSAGES = Counter(
+    "corral_bus_messages_total",
+    "Messages by what became of them: handled, put off (retried) or given up (dead).",
+    ["queue", "outcome"],
+)
 BATCH = Histogram(
     "corral_bus_batch_items",
     "Messages per handled batch.",
@@ -17,8 +21,15 @@ BATCH = Histogram(
     buckets=(1, 4, 16, 64, 256, 1024),
 )
 HANDLE_SECONDS = Histogram("corral_bus_handle_seconds", "Time to handle one batch.", ["queue"])
+WAITING = Gauge("corral_bus_waiting", "Deliveries that came and wait for the handler.", ["queue"])
 PUBLISHED = Counter("corral_bus_published_total", "Messages confirmed by the bus.")
 CONNECTED = Gauge("corral_bus_connected", "1 while the bus is connected.")
+UNCONFIRMED = Gauge(
+    "corral_outbox_messages",
+    "Messages that follow from a decision and that the bus has not confirmed.",
+    ["service"],
+)
+BUILD = Gauge("corral_build_info", "1; the labels say which code runs.", ["service", "version"])
 
 
 Listener = Callable[[Mapping[str, Any], str], None]

@@ -1,13 +1,34 @@
 """HTTP for every service: health, metrics, JSON, a request id in every answer and log line."""
 
 import asyncio
+import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
+from importlib.metadata import version
+from typing import TypeAlias
 
 import msgspec
 import structlog
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from aiohttp.typedefs import Handler, Middleware
+from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
+
+from chassis.telemetry import BUILD
+
+REQUESTS = Counter(
+    "corral_http_requests_total", "HTTP requests.", ["service", "path", "verb", "code"]
+)
+SECONDS = Histogram(
+    "corral_http_request_seconds",
+    "Time to answer.",
+    ["service", "path", "verb"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60, 600),
+)
+OTHER = "other"
+"""Path and verb of requests that no route answers: metrics must not grow with what is asked."""
+
+Exposition: TypeAlias = Callable[[], bytes]
+"""More metrics in the Prometheus text format."""
 
 Check = Callable[[], Awaitable[str]]
 """A readiness check: the empty string, or what is wrong."""
@@ -17,6 +38,7 @@ REQUEST_ID_HEADER = "X-Request-ID"
 ACTOR_HEADER = "X-Corral-Actor"
 """On whose behalf one service asks another."""
 
+_CLIENT_GONE = 499
 _MAX_REQUEST_ID = 128
 _log = structlog.get_logger()
 
@@ -53,15 +75,31 @@ class Health:
         app.router.add_get("/readyz", self.readyz)
 
 
-async def metrics(_request: web.Request) -> web.Response:
-    """The process' metrics in the Prometheus text format."""
-    return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+def measured(service: str) -> Middleware:
+    """Counts and times requests by the pattern of their route; to be the first that runs."""
+
+    @web.middleware
+    async def measure(request: web.Request, handler: Handler) -> web.StreamResponse:
+        resource = request.match_info.route.resource
+        path, verb = (OTHER, OTHER) if resource is None else (resource.canonical, request.method)
+        code = _CLIENT_GONE
+        started = time.perf_counter()
+        try:
+            response = await handler(request)
+            code = response.status
+        except web.HTTPException as error:
+            code = error.status
+            raise
+        finally:
+            SECONDS.labels(service, path, verb).observe(time.perf_counter() - started)
+            REQUESTS.labels(service, path, verb, code).inc()
+        return response
+
+    return measure
 
 
 @web.middleware
-async def request_ids(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
+async def request_ids(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Take the caller's request id or make one; bind it to the log and return it."""
     given = request.headers.get(REQUEST_ID_HEADER, "")
     identity = (
@@ -114,8 +152,16 @@ class WebServer:
         await self._runner.cleanup()
 
 
-def metrics_server(health: Health, host: str, port: int) -> WebServer:
+def metrics_server(
+    service: str, health: Health, host: str, port: int, more: Exposition | None = None
+) -> WebServer:
     """The second listener that every service has: metrics and probes."""
+
+    async def metrics(_request: web.Request) -> web.Response:
+        body = generate_latest() + (more() if more else b"")
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    BUILD.labels(service, version("corral-chassis")).set(1)
     app = web.Application()
     app.router.add_get("/metrics", metrics)
     health.add_to(app)

@@ -190,11 +190,24 @@ class VmProgress(VmReport, frozen=True, kw_only=True, tag="vm.progress.v1"):
     progress: float = 0.0
 
 
+class StartTimes(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Seconds that the parts of a start took, by the agent's clock; 0 for what it did not need.
+
+    ``preparing`` is waiting for a worker and cloning, ``boot`` lasts until there is an address.
+    """
+
+    pulling: float = 0.0
+    preparing: float = 0.0
+    boot: float = 0.0
+    script: float = 0.0
+
+
 class VmStarted(VmReport, frozen=True, kw_only=True, tag="vm.started.v1"):
     """The VM runs and its startup script, if monitored, has succeeded."""
 
     info: VmInfo
     script_result: ScriptResult | None = None
+    took: StartTimes = StartTimes()
 
 
 class VmFailed(VmReport, frozen=True, kw_only=True, tag="vm.failed.v1"):

@@ -6,6 +6,7 @@ from api_gateway.catalogue import Catalogue
 from api_gateway.config import Settings
 from api_gateway.endpoint_store import EndpointStore
 from api_gateway.event_reader import EventReader
+from api_gateway.exporter.exporter import Exporter
 from api_gateway.intake import Intake
 from api_gateway.moves import HEARD, projection_queue
 from api_gateway.outbox import Outbox
@@ -29,7 +30,7 @@ from api_gateway.starts import Starts
 from api_gateway.store import GatewayStore
 from api_gateway.sync import Sync
 from api_gateway.version import running_version
-from api_gateway.web import Routes, application
+from api_gateway.web import SERVICE, Routes, application
 from chassis.bus.dispatch import Dispatcher
 from chassis.bus.port import Bus
 from chassis.clock import Clock, SystemClock
@@ -46,7 +47,7 @@ class Gateway(Service):
     """The service, and where it listens."""
 
     def __init__(self, parts: "list[Part]", health: Health, server: WebServer) -> None:
-        super().__init__("gateway", parts, health)
+        super().__init__(SERVICE, parts, health)
         self._server = server
 
     @property
@@ -85,6 +86,7 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
     }
     app = application(routes, health, settings.max_body)
     server = WebServer(app, settings.host, settings.port)
+    exporter = Exporter(projection, registry, clock) if settings.exporter_metrics else None
     _warn_if_open(settings)
     parts: list[Part] = [
         *shipping(settings, settings.registry_url, CONTROLLER, clock),
@@ -96,7 +98,7 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
         Dispatcher(bus, [projection_queue()], HEARD, sync.move, clock, sync.subscribed),
         *_loops(settings, sync, outbox, registry, clock),
         server,
-        metrics_server(health, settings.metrics_host, settings.metrics_port),
+        metrics_server(SERVICE, health, settings.metrics_host, settings.metrics_port, exporter),
     ]
     return Gateway(parts, health, server)
 

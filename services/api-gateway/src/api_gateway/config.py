@@ -14,7 +14,9 @@ class Settings(Base, frozen=True, kw_only=True):
     ``listen_addr`` (``host:port`` or ``:port``, the documented form) wins over host and port.
     ``registry_address`` is public and given to agents; ``registry_local_address`` is the
     gateway's own way there, if it differs. ``version`` (``x.y.z-hash``) empty: that of the code.
-    ``max_waiting_commands``: beyond it wake-ups are dropped and the scheduler's sweep finds out.
+    ``exporter_metrics``: serve the metrics of the public Prometheus exporter as well (of several
+    gateways, let one do that). ``max_waiting_commands``: beyond it wake-ups are dropped and the
+    scheduler's sweep finds out.
     """
 
     ALIASES: ClassVar[Mapping[str, str]] = {
@@ -35,6 +37,7 @@ class Settings(Base, frozen=True, kw_only=True):
     version: str = ""
     license: str = "enterprise plus"
     max_body: int = 1 << 20
+    exporter_metrics: bool = True
     max_waiting_commands: int = 20_000
     compare_seconds: float = 30.0
     groups_seconds: float = 2.0

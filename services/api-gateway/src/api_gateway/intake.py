@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import structlog
 
 from api_gateway.documents import Remembered
+from api_gateway.metrics import ACCEPTED
 from api_gateway.outgoing import Outgoing
 from api_gateway.projection import Projection
 from api_gateway.store import GatewayStore
@@ -74,6 +75,7 @@ class Intake:
         await asyncio.gather(*self._withdrawals, return_exceptions=True)
 
     def _announce(self, documents: Sequence[InstanceDocument]) -> None:
+        ACCEPTED.inc(len(documents))
         for document in documents:
             self._projection.instances.merge(
                 document.id,

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import structlog
 
 from api_gateway.documents import OUTBOX, Unsaid
+from api_gateway.metrics import UNSENT
 from api_gateway.store import GatewayStore
 from chassis.bus.port import Bus
 from chassis.clock import Clock
@@ -48,10 +49,10 @@ class Outbox:
 
     async def flush(self) -> None:
         """Publish what waits; raises BusDown or StoreDown, and the next call tries again."""
-        if not self._bus.connected:
-            return
         waiting = await self._store.unsaid(_LIMIT)
-        if waiting:
+        UNSENT.set(len(waiting))
+        if waiting and self._bus.connected:
             unheard = {said.id for said in await self._bus.publish([each.said for each in waiting])}
             heard = [each.id for each in waiting if each.id not in unheard or not each.command]
             await self._store.forget(heard)
+            UNSENT.set(len(waiting) - len(heard))

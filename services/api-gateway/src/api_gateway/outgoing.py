@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import structlog
 
+from api_gateway.metrics import DROPPED
 from chassis.bus.port import Bus
 from chassis.errors import BusDown
 from contracts.documents import Said, say
@@ -35,7 +36,7 @@ class Outgoing:
         for _ in range(dropped):
             self._waiting.popleft()
         if dropped:
-            _log.warning("commands.dropped", reason="too many wait", messages=dropped)
+            _drop("too many wait", dropped)
         self._arrived.set()
 
     async def start(self) -> None:
@@ -65,13 +66,18 @@ class Outgoing:
 
     async def _publish(self, batch: list[Said]) -> None:
         if not self._bus.connected:
-            _log.warning("commands.dropped", reason="bus is down", messages=len(batch))
+            _drop("bus is down", len(batch))
             return
         try:
             unroutable = await self._bus.publish(batch)
         except BusDown as error:
-            _log.warning("commands.dropped", reason=str(error), messages=len(batch))
+            _drop(str(error), len(batch))
             return
         if unroutable:
             keys = sorted({said.key for said in unroutable})
             _log.info("commands.unheard", keys=keys, messages=len(unroutable))
+
+
+def _drop(reason: str, messages: int) -> None:
+    DROPPED.inc(messages)
+    _log.warning("commands.dropped", reason=reason, messages=messages)

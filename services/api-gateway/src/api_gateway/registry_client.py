@@ -8,6 +8,7 @@ import aiohttp
 import msgspec
 import structlog
 
+from api_gateway.metrics import REACHABLE
 from chassis.errors import Refused
 from chassis.web import ACTOR_HEADER, REQUEST_ID_HEADER
 
@@ -99,6 +100,7 @@ class Registry:
                 _log.warning("registry.unreachable", error=str(error))
             self.running = False
             self.disk = None
+        REACHABLE.set(self.running)
 
     async def _get(self, path: str, query: dict[str, str]) -> _Answer:
         return await self._ask("GET", path, params=query)

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 import structlog
 
 from api_gateway.documents import INSTANCES, NODES, TEMPLATES
+from api_gateway.metrics import FRESH
 from api_gateway.moves import Moves
 from api_gateway.projection import Projection
 from api_gateway.store import GatewayStore
@@ -119,6 +120,7 @@ class Sync:
 
     async def compare_while_deaf(self) -> None:
         """The comparison, only while messages do not come."""
+        FRESH.set(self.fresh)
         if not self.fresh and self.loaded:
             await self.compare()
 

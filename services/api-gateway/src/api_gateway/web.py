@@ -6,18 +6,16 @@ from typing import TypeAlias
 
 import structlog
 from aiohttp import web
-from prometheus_client import Counter, Histogram
 
 from api_gateway.domain.fields import BadField, Fields, MissingField, parse_object
 from api_gateway.public import envelope
 from chassis.errors import Conflict, NotFound, Refused, Unavailable
 from chassis.streams import Stream, Streams
-from chassis.web import REQUEST_ID, Health, request_ids
+from chassis.web import OTHER, REQUEST_ID, REQUESTS, SECONDS, Health, request_ids
 
 _log = structlog.get_logger()
 
-REQUESTS = Counter("corral_http_requests_total", "HTTP requests.", ["path", "verb", "code"])
-SECONDS = Histogram("corral_http_request_seconds", "Time to answer.", ["path", "verb"])
+SERVICE = "gateway"
 
 _HEADERS = {
     "Content-Type": "application/json",
@@ -95,7 +93,7 @@ class Dispatch:
         self._routes = routes
         self._streams = streams
         self._seconds = {
-            (path, verb): SECONDS.labels(path, verb)
+            (path, verb): SECONDS.labels(SERVICE, path, verb)
             for path, verbs in routes.items()
             for verb in verbs
         }
@@ -105,16 +103,16 @@ class Dispatch:
         path, verb = request.path, request.method
         verbs = self._routes.get(path)
         if verbs is None:
-            return _answer(404, envelope.fail("no such path"))
+            return _no_route(404, "no such path")
         route = verbs.get("GET" if verb == "HEAD" else verb)
         if route is None:
             allowed = ", ".join(verbs)
-            return _answer(405, envelope.fail(f"{verb} is not possible here, only {allowed}"))
+            return _no_route(405, f"{verb} is not possible here, only {allowed}")
         started = time.perf_counter()
         code, answer = await _call(route, Call(request))
         if verb != "HEAD":
             self._seconds[path, verb].observe(time.perf_counter() - started)
-        REQUESTS.labels(path, verb, code).inc()
+        REQUESTS.labels(SERVICE, path, verb, code).inc()
         if isinstance(answer, Stream):
             return await self._streams.send(request, answer)
         return _answer(code, answer)
@@ -150,6 +148,11 @@ def _failure(error: Exception, call: Call) -> tuple[int, bytes]:
             return code, envelope.fail(message or _text(error))
     _log.error("request.failed", exc_info=error)
     return 500, envelope.fail(f"internal error, see the logs for request {call.request_id}")
+
+
+def _no_route(code: int, message: str) -> web.Response:
+    REQUESTS.labels(SERVICE, OTHER, OTHER, code).inc()
+    return _answer(code, envelope.fail(message))
 
 
 def _text(error: Exception) -> str:

@@ -57,7 +57,7 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
         NAME,
         [
             *shipping(settings, settings.registry_address, CONTROLLER, clock),
-            metrics_server(health, settings.metrics_host, settings.metrics_port),
+            metrics_server(NAME, health, settings.metrics_host, settings.metrics_port),
             addresses,
             Tenure(lease, settings.lease_seconds, work, clock),
         ],

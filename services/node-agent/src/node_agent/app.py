@@ -100,7 +100,7 @@ def build(
     parts: list[Part] = [
         *shipped,
         failure_logs,
-        metrics_server(health, settings.metrics_host, settings.metrics_port),
+        metrics_server(NAME, health, settings.metrics_host, settings.metrics_port),
         sources,
         publisher,
         *_peer_server(settings, address, nodes.values()),

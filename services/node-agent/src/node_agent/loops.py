@@ -3,11 +3,13 @@
 import heapq
 import itertools
 import random
+from collections import Counter
 from collections.abc import Iterable
 
 from chassis.clock import Clock
+from contracts.vms import VmPhase
 from node_agent.journal import Journal
-from node_agent.metrics import UNSETTLED
+from node_agent.metrics import UNSETTLED, VMS
 from node_agent.node import Node
 from node_agent.vm import Vm
 
@@ -46,6 +48,9 @@ class Watch:
         """Look at every VM that some deadline watches; write what no one waits for."""
         self._journal.flush()
         UNSETTLED.set(len(self._unsettled))
+        phases = Counter(vm.phase for node in self._nodes for vm in node.vms)
+        for phase in VmPhase:
+            VMS.labels(phase.value).set(phases[phase])
         for vm in tuple(self._unsettled):
             vm.watch()
 

@@ -11,6 +11,7 @@ from chassis.clock import Clock
 from chassis.errors import BusDown
 from contracts.documents import Said, say
 from contracts.messages import Message
+from node_agent.metrics import UNSENT
 
 _PAUSES = (0.05, 0.2, 0.5, 1.0, 2.0)
 _log = structlog.get_logger()
@@ -83,6 +84,7 @@ class Publisher:
             batch = [t for t in self._waiting if not t.confirmed.done()]
             self._waiting.clear()
             kept = await self._publish(batch) if batch else []
+            UNSENT.set(len(kept) + len(self._waiting))
             if not kept:
                 failures = 0
                 if not self._waiting:

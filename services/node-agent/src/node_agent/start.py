@@ -10,6 +10,7 @@ from contracts.vms import (
     ScriptCondition,
     ScriptFailHandler,
     ScriptResult,
+    StartTimes,
     VmInfo,
     VmPhase,
 )
@@ -83,6 +84,13 @@ class Start:
         self._attempt = attempt
         self._run = run
         self._name = attempt.record.vm_name
+        self._lap = host.clock.monotonic()
+        self._laps: dict[str, float] = {}
+
+    @property
+    def took(self) -> StartTimes:
+        """How long the parts that are over have taken."""
+        return StartTimes(**self._laps)
 
     async def bring_up(self, found: VmInfo | None) -> tuple[VmInfo, ScriptResult | None]:
         """The running VM, and the result of its script if that is monitored.
@@ -93,10 +101,12 @@ class Start:
         script = self._run.script
         if script is None or script.condition is ScriptCondition.NETWORK:
             info = await self._wait_for_network(info, needed=script is not None)
+        self._over("boot")
         result = None
         if script is not None:
             result = await self._run_script(script)
             info = await self._driver.info(self._name)
+            self._over("script")
         if info.status != "running":
             raise HostFault(f'Unexpected VM state: "{info.status}"')
         self._attempt.limit(None)
@@ -106,6 +116,7 @@ class Start:
         run, host = self._run, self._host
         check_overrides(run.overrides, self._driver.capabilities, self._driver.name)
         async with host.images.hold(run.template, run.registry, self._pulling):
+            self._over("pulling")
             self._attempt.moved(VmPhase.PREPARING)
             async with host.workers.boot():
                 self._attempt.limit(host.limits.start)
@@ -120,6 +131,7 @@ class Start:
                     )
                 )
                 self._check_in_time()
+                self._over("preparing")
                 return await self._driver.start(self._name)
 
     async def _boot_further(self) -> VmInfo:
@@ -127,6 +139,10 @@ class Start:
         self._attempt.moved(VmPhase.PREPARING)
         self._attempt.limit(self._host.limits.start)
         return await self._driver.start(self._name)
+
+    def _over(self, part: str) -> None:
+        now = self._host.clock.monotonic()
+        self._laps[part], self._lap = round(now - self._lap, 3), now
 
     def _check_in_time(self) -> None:
         """An agent that was frozen wakes up here: by now another node may be at it."""

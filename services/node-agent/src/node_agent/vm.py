@@ -190,9 +190,10 @@ class Vm:
         if run is None:
             return  # a StopVm came before this could begin
         self.limit(None)
+        start = Start(self._host, self, run)
         try:
             await self._clear_leftovers(_DELETE_TRIES)
-            info, result = await Start(self._host, self, run).bring_up(found)
+            info, result = await start.bring_up(found)
         except ScriptFailed as failed:
             await self._script_failed(failed)
         except DriverError as error:
@@ -203,8 +204,7 @@ class Vm:
         else:
             self.info = info
             started = self._reports.started(self.record, info)
-            if result is not None:
-                started = msgspec.structs.replace(started, script_result=result)
+            started = msgspec.structs.replace(started, script_result=result, took=start.took)
             await self._end(VmPhase.RUNNING, started)
 
     async def _start_over(self) -> None:

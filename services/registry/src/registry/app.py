@@ -15,7 +15,7 @@ from chassis.log_shipping import LogShipping
 from chassis.service import Loop, Part, Service
 from chassis.store.port import Store
 from chassis.streams import Streams
-from chassis.web import Health, WebServer, metrics_server, request_ids
+from chassis.web import Health, WebServer, measured, metrics_server, request_ids
 from registry.arrivals import Arrivals
 from registry.blobs import Blobs
 from registry.blobs.disk import DiskBlobs
@@ -55,6 +55,7 @@ from registry.templates import Templates
 from registry.uploads import Uploads
 from registry.vm_files import VmFiles
 
+NAME = "registry"
 _OUTBOX_SECONDS = 3.0
 _PULLS_SECONDS = 2.0
 _EXPIRY_SECONDS = 600.0
@@ -103,7 +104,7 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
         health,
     )
     return Service(
-        "registry",
+        NAME,
         [
             records,
             *storage.parts,
@@ -116,7 +117,7 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
             Dispatcher(bus, [COMMANDS_QUEUE], COMMANDS, handlers.handle, clock, outbox.kick),
             Dispatcher(bus, [REPORTS_QUEUE], REPORTS, handlers.hear, clock),
             Loop("distributions", _DISTRIBUTIONS_SECONDS, distributions.sweep, clock),
-            metrics_server(health, settings.metrics_host, settings.metrics_port),
+            metrics_server(NAME, health, settings.metrics_host, settings.metrics_port),
             WebServer(_web(routes), settings.listen_host, settings.listen_port),
         ],
         health,
@@ -190,7 +191,7 @@ class _Logs:
 
 
 def _web(routes: Iterable[Routes]) -> web.Application:
-    app = web.Application(middlewares=[request_ids, facade_errors, oci_errors])
+    app = web.Application(middlewares=[measured(NAME), request_ids, facade_errors, oci_errors])
     app.router.add_get("/v2/", _hello)
     app.router.add_get("/v2", _hello)
     for each in routes:

@@ -2,6 +2,8 @@
 
 from prometheus_client import Counter, Gauge
 
+from chassis.telemetry import UNCONFIRMED
+
 SENT = Counter("corral_registry_blob_sent_bytes_total", "Bytes of blobs sent to clients.")
 RECEIVED = Counter("corral_registry_blob_received_bytes_total", "Bytes of blobs received.")
 UPLOADS = Counter("corral_registry_uploads_total", "Uploads by how they ended.", ["outcome"])
@@ -14,3 +16,4 @@ MISSING = Counter("corral_registry_blobs_missing_total", "Blobs found missing th
 DISK_FREE = Gauge("corral_registry_disk_free_bytes", "Bytes free for blobs, quota included.")
 DISK_TOTAL = Gauge("corral_registry_disk_total_bytes", "Bytes there are for blobs.")
 LOG_BYTES = Counter("corral_registry_log_bytes_total", "Bytes appended to the central logs.")
+UNSENT = UNCONFIRMED.labels("registry")

@@ -11,6 +11,7 @@ from chassis.bus.port import Bus
 from chassis.errors import Unavailable
 from contracts.documents import Said, say
 from contracts.messages import Message, tag_of
+from registry.metrics import UNSENT
 from registry.store import RegistryStore
 
 _BATCH = 1024
@@ -52,10 +53,12 @@ class Outbox:
         """Publish everything kept; raises Unavailable when bus or store cannot take it now."""
         async with self._one:
             while kept := await self._store.unsaid(_BATCH):
+                UNSENT.set(len(kept))
                 unheard = await self._bus.publish([document.said for document in kept])
                 for item in unheard:
                     _log.debug("outbox.unheard", key=item.key, id=item.id)
                 await self._store.confirmed([document.id for document in kept])
+            UNSENT.set(0)
 
     async def _try_sweep(self) -> None:
         try:

@@ -63,7 +63,7 @@ def build(
             Loop("resend", 1.0, turns.resend, clock),
             Loop("outboxes", _CLEAN_SECONDS, turns.clean_outboxes, clock),
             Loop("images", settings.sweep_seconds, steps.forget_images, clock),
-            metrics_server(health, settings.metrics_host, settings.metrics_port),
+            metrics_server("scheduler", health, settings.metrics_host, settings.metrics_port),
         ],
         health,
     )

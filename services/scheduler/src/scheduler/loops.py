@@ -1,6 +1,5 @@
 """What time triggers; each step is one turn of the decider."""
 
-from collections import Counter
 from datetime import timedelta
 
 from chassis.bus.port import Bus
@@ -10,7 +9,7 @@ from scheduler.handlers.commands import observe_document
 from scheduler.handlers.nodes import observe_document as observe_node
 from scheduler.handlers.timers import tick
 from scheduler.loading import Loader
-from scheduler.telemetry import INSTANCES, NODES, WAITING
+from scheduler.telemetry import measure
 from scheduler.turn import Turns
 
 
@@ -34,7 +33,7 @@ class Steps:
             if self._deaf:
                 _everybody_heard(world, moment)
             tick(world, moment)
-            _measure(world)
+            measure(world, moment.now)
 
         await self._turns.step(step)
         self._deaf = False
@@ -78,15 +77,3 @@ class Steps:
 def _everybody_heard(world: World, moment: Moment) -> None:
     for node in world.cluster.nodes.values():
         node.heard = moment.tick
-
-
-def _measure(world: World) -> None:
-    states = Counter(instance.status.state for instance in world.instances.values())
-    for gauge, counts in (
-        (INSTANCES, states),
-        (NODES, Counter(node.status.state for node in world.cluster.nodes.values())),
-    ):
-        gauge.clear()
-        for state, count in counts.items():
-            gauge.labels(str(state)).set(count)
-    WAITING.set(sum(instance.waiting for instance in world.instances.values()))

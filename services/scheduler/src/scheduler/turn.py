@@ -1,6 +1,7 @@
 """One turn of the decider: load, handle, place, commit, publish. Never two at once."""
 
 import asyncio
+import time
 import uuid
 from collections.abc import Callable, Sequence
 
@@ -29,7 +30,16 @@ from scheduler.store import (
     removals,
     status_write,
 )
-from scheduler.telemetry import COMMITS, DECISIONS, EPOCH, UNSENT
+from scheduler.telemetry import (
+    COMMIT_SECONDS,
+    COMMITS,
+    DECISIONS,
+    PLACED,
+    PLACING_SECONDS,
+    UNSENT,
+    leading,
+    standing_by,
+)
 
 _log = structlog.get_logger()
 
@@ -90,7 +100,7 @@ class Turns:
         """The lease is ours: build the world anew at the next turn."""
         self._world = None
         self.leading = True
-        EPOCH.set(self._lease.epoch)
+        leading(self._lease.epoch)
         await self.step(lambda _world, _moment: None)
 
     async def retire(self) -> None:
@@ -98,7 +108,7 @@ class Turns:
         self.leading = False
         async with self._lock:
             self._forget()
-        EPOCH.set(0)
+        standing_by()
 
     async def resend(self) -> None:
         """Publish what the bus has not confirmed."""
@@ -130,7 +140,7 @@ class Turns:
                 await self._loader.load_missing(world, messages, self.moment())
             moment = self.moment()
             step(world, moment)
-            world.place_waiting(moment)
+            _place(world, moment)
             await self._loader.settle_images(world, moment)
             said, writes = self._recorded(world, moment)
             if writes:
@@ -198,7 +208,7 @@ class Turns:
 
     async def _commit(self, writes: list[Write]) -> None:
         """One fenced transaction; an unknown outcome is looked up by the commit's id."""
-        commit = uuid.uuid4().hex
+        commit, begun = uuid.uuid4().hex, time.perf_counter()
         while True:
             try:
                 await self._store.transact([self._lease.fence(commit), *writes])
@@ -216,6 +226,7 @@ class Turns:
             else:
                 break
         COMMITS.inc()
+        COMMIT_SECONDS.observe(time.perf_counter() - begun)
 
     async def _applied(self, commit: str) -> bool:
         while True:
@@ -251,6 +262,14 @@ class Turns:
         self._unsent = []
         self._said = {}
         self._forgettable = {}
+
+
+def _place(world: World, moment: Moment) -> None:
+    begun = time.perf_counter()
+    placed = world.place_waiting(moment)
+    if placed:
+        PLACED.inc(placed)
+        PLACING_SECONDS.observe(time.perf_counter() - begun)
 
 
 def _clear(world: World) -> None:

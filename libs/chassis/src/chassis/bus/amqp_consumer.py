@@ -21,6 +21,7 @@ from chassis.bus.dead_letters import DeadLetter
 from chassis.bus.port import Delivery, Queue, QueueKind
 from chassis.clock import Clock
 from chassis.errors import BusDown
+from chassis.telemetry import MESSAGES
 
 _SHARED_CHANNELS = 8
 _ON_DEMAND_LIMIT = 10.0
@@ -146,6 +147,7 @@ class Subscription:
         name = topology.retry_queue(self.queue, delay)
         await self._declare_now(name, topology.retry_arguments(self.queue, delay))
         await self._put(name, body, {topology.KEY: key, topology.ATTEMPT: attempt + 1})
+        MESSAGES.labels(self.queue.label, "retried").inc()
 
     async def bury(self, body: bytes, key: str, attempt: int, reason: str) -> None:
         """Put a message to the dead letters."""
@@ -154,6 +156,7 @@ class Subscription:
         name = topology.dead_queue(self.queue)
         await self._declare_now(name, topology.dead_arguments(self.queue))
         await self._put(name, body, headers)
+        MESSAGES.labels(self.queue.label, "dead").inc()
 
     async def _run(self) -> None:
         pause = PAUSE

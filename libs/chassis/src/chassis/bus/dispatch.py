@@ -4,9 +4,11 @@ import asyncio
 import contextlib
 import itertools
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from typing import TypeAlias, Union
+from weakref import WeakSet
 
 import msgspec
 import structlog
@@ -14,7 +16,7 @@ import structlog
 from chassis.bus.port import Bus, Consumer, Delivery, Queue
 from chassis.clock import Clock
 from chassis.errors import BusDown, Unavailable
-from chassis.telemetry import BATCH, HANDLE_SECONDS, MESSAGES
+from chassis.telemetry import BATCH, HANDLE_SECONDS, MESSAGES, WAITING
 from contracts.messages import Message
 
 Handle = Callable[[Sequence[Message]], Awaitable[None]]
@@ -24,6 +26,12 @@ MAX_BATCH = 1024
 _Decoded: TypeAlias = tuple[Delivery, list[Message]]
 _PAUSES = (0.05, 0.2, 0.5, 1.0, 2.0)
 _log = structlog.get_logger()
+_dispatchers: defaultdict[str, "WeakSet[Dispatcher]"] = defaultdict(WeakSet)
+
+
+def _waiting(label: str) -> float:
+    """Counted when it is asked for, so that a delivery pays nothing."""
+    return sum(dispatcher.waiting for dispatcher in _dispatchers[label])
 
 
 class Dispatcher:
@@ -52,11 +60,17 @@ class Dispatcher:
         self._clock = clock
         self._ready = ready
         self._name = queues[0].name
+        self._measure(queues[0].label)
         self._waiting: deque[Delivery] = deque()
         self._arrived = asyncio.Event()
         self._consumers: list[Consumer] = []
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
+
+    @property
+    def waiting(self) -> int:
+        """Deliveries that came and are not being handled yet."""
+        return len(self._waiting)
 
     async def start(self) -> None:
         """Subscribe and begin to handle."""
@@ -79,6 +93,15 @@ class Dispatcher:
     def _receive(self, delivery: Delivery) -> None:
         self._waiting.append(delivery)
         self._arrived.set()
+
+    def _measure(self, label: str) -> None:
+        self._handled = MESSAGES.labels(label, "handled")
+        self._items = BATCH.labels(label)
+        self._seconds = HANDLE_SECONDS.labels(label)
+        for outcome in ("retried", "dead"):  # present from the start: the first one counts as well
+            MESSAGES.labels(label, outcome)
+        _dispatchers[label].add(self)
+        WAITING.labels(label).set_function(partial(_waiting, label))
 
     async def _run(self) -> None:
         while True:
@@ -118,9 +141,9 @@ class Dispatcher:
             await self._one_by_one(batch)
             return
         finally:
-            HANDLE_SECONDS.labels(self._name).observe(time.perf_counter() - started)
-        BATCH.labels(self._name).observe(size)
-        MESSAGES.labels(self._name, "handled").inc(size)
+            self._seconds.observe(time.perf_counter() - started)
+        self._items.observe(size)
+        self._handled.inc(size)
         for delivery, _ in batch:
             await self._acknowledge(delivery)
 
@@ -147,7 +170,6 @@ class Dispatcher:
 
     async def _bury(self, delivery: Delivery, body: bytes, reason: str) -> None:
         _log.error("dispatch.undecodable", queue=self._name, key=delivery.key, reason=reason)
-        MESSAGES.labels(self._name, "undecodable").inc()
         await self._insist(lambda: delivery.dead_letter(body, reason))
 
     async def _insist(self, call: Callable[[], Awaitable[None]]) -> None:
@@ -179,11 +201,10 @@ class Dispatcher:
             raise
         except Exception:
             _log.exception("dispatch.item_failed", queue=self._name, kind=type(message).__name__)
-            MESSAGES.labels(self._name, "failed").inc()
             body = msgspec.json.encode([message])
             await self._insist(lambda: delivery.retry(body))
         else:
-            MESSAGES.labels(self._name, "handled").inc()
+            self._handled.inc()
 
     async def _acknowledge(self, delivery: Delivery) -> None:
         with contextlib.suppress(BusDown):  # a lost acknowledgement means a repeat

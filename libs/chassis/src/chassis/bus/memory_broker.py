@@ -15,6 +15,7 @@ from chassis.bus.memory_queue import Entry, MemoryQueue, Seat
 from chassis.bus.port import Queue, QueueKind
 from chassis.clock import Clock
 from chassis.errors import BusDown
+from chassis.telemetry import MESSAGES
 
 _log = structlog.get_logger()
 
@@ -106,6 +107,7 @@ class MemoryBroker:
         again = Entry(self.next_order(), entry.key, body, attempt=entry.attempt + 1)
         self.journal.put([again.record(queue.name, self._clock.now().timestamp() + delay)])
         self._later(self._put_off(queue.name, again, delay))
+        MESSAGES.labels(queue.label, "retried").inc()
 
     def bury(self, queue: Queue, entry: Entry, body: bytes, reason: str) -> None:
         """See Delivery."""
@@ -120,6 +122,7 @@ class MemoryBroker:
         )
         target = self.queue(topology.dead_queue(queue), QueueKind.WORK, 0)
         self.enqueue(target, dead)
+        MESSAGES.labels(queue.label, "dead").inc()
         if target.name == topology.SHARED_DEAD and len(target) > topology.SHARED_DEAD_LENGTH:
             self.journal.remove(target.waiting.popleft().order)
 
@@ -159,6 +162,7 @@ class MemoryBroker:
             origin=queue.name,
         )
         self.enqueue(self.queue(topology.dead_queue(seat.queue), QueueKind.WORK, 0), dead)
+        MESSAGES.labels(seat.queue.label, "dead").inc()
 
     def queue(self, name: str, kind: QueueKind, limit: int) -> MemoryQueue:
         """The queue of that name, made when it is not there."""

@@ -37,6 +37,11 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
     expires: float = 120.0
     ordered: bool = False
 
+    @property
+    def label(self) -> str:
+        """Its name in metrics: those of NODE and PROJECTION queues contain ids."""
+        return self.name if self.kind is QueueKind.WORK else self.kind.value
+
 
 RETRY_DELAYS = (1.0, 5.0, 30.0, 120.0, 600.0)
 """Seconds before the first, second, … retry of one item; after the last it is dead."""

@@ -119,8 +119,9 @@ class World:
         del self.leaving[node.id]
         self.removed_nodes.append(node)
 
-    def place_waiting(self, moment: Moment) -> None:
-        """Give nodes to those that wait, best first, until nobody can be helped."""
+    def place_waiting(self, moment: Moment) -> int:
+        """Give nodes to those that wait, best first, until nobody can be helped; to how many."""
+        placed = 0
         if self.cluster.improved:
             self.waiting.wake(self.cluster.improved)
             self.cluster.improved.clear()
@@ -133,11 +134,13 @@ class World:
                 self.waiting.taken(line)
                 self._queued.discard(instance.id)
                 self._send(instance, decision.node, moment)
+                placed += 1
                 continue
             self.waiting.park(line, decision.reasons)
             for waiter in line.instances():
                 if waiter.park(decision.reasons, moment.now):
                     self.touch(waiter)
+        return placed
 
     def order_run(self, instance: Instance, moment: Moment) -> None:
         """Order the attempt, perhaps again."""

@@ -17,6 +17,7 @@ from scheduler.domain.instance import Instance
 from scheduler.domain.limits import Moment
 from scheduler.domain.transitions import Cause
 from scheduler.domain.world import World
+from scheduler.telemetry import FAILED, RETRIED, start_succeeded
 
 _log = structlog.get_logger()
 
@@ -38,8 +39,8 @@ def vm_started(world: World, report: VmStarted, moment: Moment) -> None:
         return
     if instance.unwanted:
         world.order_stop(instance, moment)
-    elif instance.started(report.info, report.script_result, moment.now):
-        world.touch(instance)
+    else:
+        _started(world, instance, report, moment)
 
 
 def vm_failed(world: World, report: VmFailed, moment: Moment) -> None:
@@ -59,6 +60,7 @@ def vm_failed(world: World, report: VmFailed, moment: Moment) -> None:
     if instance.ending:
         world.order_stop(instance, moment)
     elif report.final or report.vm_left or not instance.starting:
+        first = not instance.status.was_started
         if instance.fail(
             report.message,
             moment.now,
@@ -68,6 +70,7 @@ def vm_failed(world: World, report: VmFailed, moment: Moment) -> None:
             logs=report.logs,
         ):
             world.touch(instance)
+            FAILED.inc(int(first))
     else:
         attempt_failed(world, instance, report.message, moment, report.logs)
 
@@ -125,8 +128,10 @@ def attempt_failed(
     """Try elsewhere, or give up when enough was tried."""
     if len(instance.status.attempts) >= world.limits.attempts:
         instance.fail(failure, moment.now, vm_left=False, logs=logs)
+        FAILED.inc()
     else:
         instance.retry(failure, moment.now, logs)
+        RETRIED.inc()
     world.touch(instance)
 
 
@@ -154,6 +159,15 @@ def order_away(world: World, instance_id: str, attempt: int, node_id: str, momen
     node = world.cluster.nodes.get(node_id)
     queue = node.queue if node else node_id
     world.orders.append(world.order.stop(instance_id, attempt, node_id, queue, moment.now))
+
+
+def _started(world: World, instance: Instance, report: VmStarted, moment: Moment) -> None:
+    first = not instance.status.was_started
+    if instance.started(report.info, report.script_result, moment.now):
+        world.touch(instance)
+        if first:
+            placed = instance.status.attempts[-1].placed
+            start_succeeded(instance.created, placed, moment.now, report.took)
 
 
 def _expired(world: World, instance: Instance, moment: Moment) -> bool:
