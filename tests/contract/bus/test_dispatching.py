@@ -5,13 +5,14 @@ import msgspec
 import pytest
 
 from chassis.bus.dispatch import MAX_BATCH, Dispatcher
-from chassis.bus.port import Queue
+from chassis.bus.port import Queue, QueueKind
 from chassis.clock import SystemClock
 from chassis.errors import StoreDown
 from contracts.documents import Said, say
 from contracts.instances import InstanceRemoved
 from contracts.messages import Message, tag_of
 from tests.contract.bus.worlds import RETRY_DELAYS, World
+from tests.samples import sample
 from tests.waiting import until
 
 KEY = tag_of(InstanceRemoved)
@@ -180,6 +181,40 @@ async def test_stopping_gives_back_what_could_not_be_handled(case: Case):
     case.handler.away = 0
     await case.dispatcher.start()
     await until(lambda: case.handler.handled == ["a"])
+
+
+async def test_messages_are_counted_by_what_became_of_them(case: Case):
+    case.handler.bad = {"bad"}
+    await case.world.bus.publish([Said(id="", key=KEY, body=b'{"type":1}'), *removed("a", "bad")])
+
+    async def all_buried():
+        await case.world.pass_time(max(RETRY_DELAYS))
+        return len(await case.letters()) == 2
+
+    await until(all_buried)
+    counted = {
+        outcome: sample("corral_bus_messages_total", queue=case.queue.name, outcome=outcome)
+        for outcome in ("handled", "retried", "dead")
+    }
+    assert counted == {"handled": 1, "retried": len(RETRY_DELAYS), "dead": 2}
+
+
+async def test_what_waits_for_a_busy_handler_is_told(case: Case):
+    case.handler.gate.clear()
+    for name in ("at hand", "next", "after that"):
+        await case.world.bus.publish(removed(name))
+        await case.world.rest()
+    assert sample("corral_bus_waiting", queue=case.queue.name) == 2
+    case.handler.gate.set()
+    await until(lambda: len(case.handler.handled) == 3)
+    assert sample("corral_bus_waiting", queue=case.queue.name) == 0
+
+
+def test_queues_whose_names_contain_ids_share_one_label():
+    kinds = {"scheduler.commands": QueueKind.WORK, "n-123": QueueKind.NODE}
+    kinds["gateway.projection.456"] = QueueKind.PROJECTION
+    labels = [Queue(name=name, keys=(), kind=kind).label for name, kind in kinds.items()]
+    assert labels == ["scheduler.commands", "node", "projection"]
 
 
 def _found(case: Case):
