@@ -21,7 +21,7 @@ QEMU_PACKAGES := qemu-system-x86 qemu-utils e2fsprogs zstd
 HOUSE_RULES := tests/unit/embedded/test_house_rules.py
 WITH_DATA := $(if $(DATA),--data "$(DATA)")
 
-.PHONY: help setup run stop test check e2e messages requirements clean
+.PHONY: help setup run stop test check e2e messages metrics dashboards requirements clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-zA-Z0-9%-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,7 @@ test: setup ## all tests, after fetching what they need (ARGS="-k …")
 	@$(SETUP)/packages.sh "the tests of the registry" skopeo
 	@$(SETUP)/package-lists.sh .local/guest-packages
 	@$(SETUP)/unpack-rabbitmq.sh .local/rabbitmq
+	@$(SETUP)/unpack.sh .local/prometheus prometheus
 	@exec $(RUN) -m pytest $(ARGS)
 
 check: setup ## format, lint, types, import rules, size of files
@@ -67,6 +68,12 @@ bench-%: setup ## one measurement (ARGS="…"), see tests/bench
 
 messages: setup ## write the message table of ARCHITECTURE.md anew
 	@$(RUN) -m embedded.message_table ARCHITECTURE.md
+
+metrics: setup ## write the table of docs/metrics.md anew
+	@$(RUN) -m embedded.metrics_table docs/metrics.md
+
+dashboards: setup ## write the dashboards for Grafana anew
+	@$(RUN) deploy/grafana/dashboards.py
 
 requirements: setup ## resolve requirements*.txt anew (needs uv; ARGS=--upgrade)
 	@PATH="$(CURDIR)/$(ENV)/bin:$$PATH" $(RUN) $(SETUP)/requirements.py $(ARGS)

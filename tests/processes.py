@@ -59,6 +59,7 @@ class Cloud:
         self.folder = folder
         self.api = Api()
         self.database = database
+        self.broker = rabbitmq_url
         self.registry_url = ""
         self._servers = {
             "mongodb_url": mongodb_url,
@@ -150,6 +151,13 @@ class Cloud:
                 return answer.status == 200
         except aiohttp.ClientError:
             return False
+
+    def targets(self) -> dict[str, str]:
+        """Where Prometheus finds the metrics of each service: address to program."""
+        return {
+            process.health.removeprefix("http://"): Path(process.argv[0]).name
+            for process in self._processes.values()
+        }
 
     async def metrics(self, name: str) -> str:
         """What a service says of itself to Prometheus."""
