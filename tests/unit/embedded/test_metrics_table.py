@@ -8,6 +8,7 @@ WORDS = {
     "code",
     "endpoint",
     "filter",
+    "kind",
     "outcome",
     "path",
     "phase",
