@@ -6,7 +6,6 @@ from tests.servers import ROOT
 WORDS = {
     "arch",
     "code",
-    "endpoint",
     "filter",
     "kind",
     "outcome",
@@ -14,6 +13,7 @@ WORDS = {
     "phase",
     "queue",
     "service",
+    "source",
     "state",
     "verb",
     "version",
