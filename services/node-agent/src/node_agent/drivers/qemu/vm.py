@@ -60,7 +60,8 @@ class Vm:
         """End it by force and boot it, with the ports it had."""
         async with self._turn:
             await self._end()
-            self._kept.keep(saved=None, state=None)
+            if self.record.saved:
+                self._kept.keep(saved=None, state=None)
             self._know(await self._launch(means).start())
         return await self.info()
 
