@@ -11,6 +11,7 @@ ENV := .venv
 RUN := $(ENV)/bin/python
 DATA ?=
 ARGS ?=
+WORKERS ?= --numprocesses=2 --dist=loadscope --maxprocesses=2
 QEMU ?= yes
 
 SETUP := deploy/setup
@@ -51,7 +52,7 @@ test: setup ## all tests, after fetching what they need (ARGS="-k …")
 	@$(SETUP)/package-lists.sh .local/guest-packages
 	@$(SETUP)/unpack-rabbitmq.sh .local/rabbitmq
 	@$(SETUP)/unpack.sh .local/prometheus prometheus
-	@exec $(RUN) -m pytest $(ARGS)
+	@exec $(RUN) -m pytest $(WORKERS) $(ARGS)
 
 check: setup ## format, lint, types, import rules, size of files
 	@$(ENV)/bin/ruff format --check --quiet . || { echo "remedy: $(ENV)/bin/ruff format"; exit 1; }

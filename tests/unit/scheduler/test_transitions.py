@@ -19,7 +19,9 @@ def test_terminating_ends_only_when_the_node_confirms():
     assert leaving == {Cause.GONE}
 
 
-@pytest.mark.parametrize("state", set(InstanceState) - {"Terminating", "Terminated"})
+@pytest.mark.parametrize(
+    "state", [s for s in InstanceState if s not in {"Terminating", "Terminated"}]
+)
 def test_termination_is_accepted_in_every_living_state(state):
     assert TRANSITIONS[state, Cause.TERMINATE] is InstanceState.TERMINATING
 
