@@ -4,6 +4,7 @@ The rules are those of deploy/, made to wait for seconds instead of minutes.
 """
 
 import base64
+import functools
 from collections.abc import AsyncIterator, Iterable
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -73,16 +74,18 @@ async def watched(
         await cloud.api.ready(2)
         await make_groups(cloud)
         prometheus = Prometheus(folder / "prometheus", cloud.targets())
-        await prometheus.start()
-
-        async def everybody_scraped() -> bool:
-            return await prometheus.value("sum(up)") == len(cloud.names)
-
-        await until(everybody_scraped, 20, every=0.1)
-        yield Watched(cloud, prometheus, cable)
-        await prometheus.stop()
-        await cable.cut()
+        try:
+            await prometheus.start()
+            await until(functools.partial(all_scraped, cloud, prometheus), 20, every=0.1)
+            yield Watched(cloud, prometheus, cable)
+        finally:
+            await prometheus.stop()
+            await cable.cut()
     await receiver.stop()
+
+
+async def all_scraped(cloud: Cloud, prometheus: Prometheus) -> bool:
+    return await prometheus.value("sum(up)") == len(cloud.names)
 
 
 async def make_groups(cloud: Cloud) -> None:
