@@ -246,11 +246,12 @@ class Uploads:
     async def _load(self, identity: str) -> Upload:
         if not _NAME.fullmatch(identity):
             raise UnknownUpload
+        if not identity.startswith(self._folder.identity[:_OWNER]):
+            raise BegunElsewhere  # also on a shared disk: nobody would see two writers
         try:
             upload = await asyncio.to_thread(_open, self._root / identity)
         except FileNotFoundError:
-            mine = identity.startswith(self._folder.identity[:_OWNER])
-            raise (UnknownUpload if mine else BegunElsewhere) from None
+            raise UnknownUpload from None
         return self._known.setdefault(identity, upload)
 
     async def _drop(self, upload: Upload) -> None:
