@@ -28,8 +28,8 @@ from event_pusher.config import Settings as PusherSettings
 from node_agent.app import build as build_agent
 from node_agent.config import AgentSettings
 from node_agent.control import Control
-from node_agent.drivers.simulated import NO_DELAYS, SimulatedDriver
-from node_agent.drivers.simulated_host import Delays, HistoryLine, read_history
+from node_agent.drivers.simulated import NO_DELAYS, USUAL_HARDWARE, SimulatedDriver
+from node_agent.drivers.simulated_host import Delays, HistoryLine, SimulatedHardware, read_history
 from node_agent.image_source import ImageSources
 from scheduler.app import build as build_scheduler
 from scheduler.config import SchedulerSettings
@@ -119,7 +119,12 @@ class Cloud:
         return fate
 
     async def agent(
-        self, node_id: str, fate: Fate | None = None, delays: Delays = NO_DELAYS, **settings: Any
+        self,
+        node_id: str,
+        fate: Fate | None = None,
+        delays: Delays = NO_DELAYS,
+        hardware: SimulatedHardware = USUAL_HARDWARE,
+        **settings: Any,
     ) -> Fate:
         """An agent with a simulated driver; the same id again is the same host after a crash."""
         fate = fate or Fate()
@@ -134,7 +139,10 @@ class Cloud:
         clock = FatedClock(fate)
 
         def driver(identity: str) -> Any:
-            inner = SimulatedDriver(identity, clock, state_dir=self.folder / "hosts", delays=delays)
+            hosts = self.folder / "hosts"
+            inner = SimulatedDriver(
+                identity, clock, state_dir=hosts, delays=delays, hardware=hardware
+            )
             self.drivers[identity] = inner
             return fated_driver(inner, fate)
 

@@ -11,7 +11,7 @@ from node_agent.drivers.port import VmDriver, VmSpec
 from node_agent.drivers.qemu import QemuDriver, QemuSettings
 from node_agent.drivers.qemu.accelerator import Accelerator
 from node_agent.drivers.simulated import SimulatedDriver
-from node_agent.drivers.simulated_host import Delays
+from node_agent.drivers.simulated_host import Delays, SimulatedHardware
 from tests.images import MemorySource, demo_guest, publish
 
 
@@ -53,8 +53,11 @@ def simulated(root: Path) -> DriverUnderTest:
     source = MemorySource()
     template = publish(source, demo_guest())
     delays = Delays(start=0.01, stop=0.01)
+    hardware = SimulatedHardware(usb_devices=("stick", "stick", "phone"), vlans=("7",))
     return DriverUnderTest(
-        lambda: SimulatedDriver("node", SystemClock(), state_dir=root, delays=delays),
+        lambda: SimulatedDriver(
+            "node", SystemClock(), state_dir=root, delays=delays, hardware=hardware
+        ),
         template,
         source,
     )

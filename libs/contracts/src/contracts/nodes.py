@@ -1,5 +1,7 @@
 """Nodes: what agents say of their hosts, what operators wish of them."""
 
+from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 
@@ -49,10 +51,14 @@ class CachedTemplate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 
 
 class UsbDevice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A USB device on the host; ``claim`` is its public name."""
+    """A USB device on the host; ``claim`` is its public name, which several may share.
+
+    ``instance_id``: whose VM makes it busy, as far as the driver knows.
+    """
 
     claim: str
     busy: bool = False
+    instance_id: str = ""
 
 
 class NodeFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -89,6 +95,17 @@ class NodeFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     vlans: tuple[str, ...] = ()
     reserve: int = 0
     peer_address: str = ""
+
+    def free_usb(self, held: Mapping[str, str]) -> Counter[str]:
+        """Claim to devices that nobody has; below zero when more is held than there is.
+
+        ``held``: instance id to claim, of instances placed here. Those whose VM has its device
+        already are told from those on their way to it, so none counts twice.
+        """
+        free = Counter(device.claim for device in self.usb_devices if not device.busy)
+        attached = {(device.instance_id, device.claim) for device in self.usb_devices}
+        free.subtract(claim for one, claim in held.items() if (one, claim) not in attached)
+        return free
 
 
 class NodeUsage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

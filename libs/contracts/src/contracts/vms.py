@@ -154,11 +154,15 @@ class StopVm(Order, frozen=True, kw_only=True, tag="vm.stop.v1"):
 
 
 class RebootVm(Order, frozen=True, kw_only=True, tag="vm.reboot.v1"):
-    """Stop by force and start again. ``number`` counts the wished restarts of the instance."""
+    """Stop by force and start again. ``number`` counts the wished restarts of the instance.
+
+    Password and device replace those of the VM, if given.
+    """
 
     instance_id: str
     number: int
     vnc_password: str | None = None
+    usb_device: str | None = None
 
 
 class VmPhase(StrEnum):

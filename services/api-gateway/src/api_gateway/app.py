@@ -16,6 +16,7 @@ from api_gateway.reader import Reader
 from api_gateway.registry_client import Registry
 from api_gateway.registry_logs import RegistryLogs
 from api_gateway.request_store import RequestStore
+from api_gateway.resources import Resources
 from api_gateway.routes.distributions import CacheRoutes, DistributionRoutes
 from api_gateway.routes.events import EventRoutes
 from api_gateway.routes.groups import GroupRoutes
@@ -23,6 +24,7 @@ from api_gateway.routes.images import ImageRoutes
 from api_gateway.routes.instances import InstanceRoutes
 from api_gateway.routes.logs import LogRoutes
 from api_gateway.routes.nodes import NodeRoutes
+from api_gateway.routes.resources import ResourceRoutes
 from api_gateway.routes.status import StatusRoutes
 from api_gateway.routes.templates import TemplateRoutes
 from api_gateway.routes.webhooks import WebhookRoutes
@@ -70,14 +72,16 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
     outbox = Outbox(documents, bus, clock)
     catalogue = Catalogue(projection, sync, documents, registry)
     reader = Reader(projection, sync, documents)
+    resources = Resources(projection, sync)
     address, version = settings.registry_address, settings.version or running_version()
     endpoints, events = EndpointStore(store), EventReader(store)
     starts = Starts(documents, reader, catalogue, intake, clock, address)
     routes = {
-        **InstanceRoutes(documents, sync, reader, starts, outgoing).table(),
+        **InstanceRoutes(documents, sync, reader, resources, starts, outgoing).table(),
         **NodeRoutes(documents, sync, reader, outgoing).table(),
         **GroupRoutes(documents, sync, reader, outbox, outgoing, clock).table(),
         **TemplateRoutes(projection, sync, catalogue, registry).table(),
+        **ResourceRoutes(resources).table(),
         **_long_running(store, reader, catalogue, outbox, outgoing, clock, address),
         **LogRoutes(logs).table(),
         **EventRoutes(events).table(),

@@ -4,7 +4,7 @@ Spec and status of a document move separately, each by its own counter, so that 
 doubled, late or out of order. JSON is encoded at the first read after a change.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Generic, TypeVar
 
@@ -96,6 +96,10 @@ class Instances:
     def ids(self) -> set[str]:
         """Every id known."""
         return set(self._entries)
+
+    def known(self) -> Collection[InstanceEntry]:
+        """Every instance."""
+        return self._entries.values()
 
     def merge(
         self,

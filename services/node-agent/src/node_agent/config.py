@@ -16,6 +16,7 @@ SIMULATED = "simulated"
 _UNITS = {"": 1, "B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?B?)", re.IGNORECASE)
 _FAULT = re.compile(r"(?P<verb>[a-z]+):(?P<every>\*?)(?P<nth>[1-9]\d*):(?P<kind>[a-z-]+)")
+_CLAIM = re.compile(r"(?P<claim>[^:]+)(?::(?P<count>[1-9]\d{0,2}))?")
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?")
 
 
@@ -30,6 +31,7 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
     logs of a VM that failed in the registry it was pulled from.
     ``peer_fetch``: fetch blobs from neighbours first, and serve them on ``peer_port`` of
     ``peer_host`` ("": ``host``, else the local address) to whoever knows their digests.
+    ``sim_usb``: claims with the number of their devices (``iphone:2,tablet``), ``sim_vlans``: ids.
     """
 
     ALIASES: ClassVar[Mapping[str, str]] = {"ANKA_AGENT_SOCKET": "agent_socket"}
@@ -78,6 +80,8 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
     sim_cpu_count: int = 16
     sim_ram_gb: int = 64
     sim_disk: str = "1TB"
+    sim_usb: str = ""
+    sim_vlans: str = ""
 
     @property
     def folder(self) -> Path | None:
@@ -105,7 +109,7 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
     @property
     def group_names(self) -> tuple[str, ...]:
         """``groups``, one by one."""
-        return tuple(name.strip() for name in self.groups.split(",") if name.strip())
+        return _words(self.groups)
 
     @property
     def delays(self) -> Delays:
@@ -124,7 +128,7 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
     @property
     def faults(self) -> tuple[Fault, ...]:
         """``sim_faults``, one by one."""
-        return tuple(parse_fault(text) for text in self.sim_faults.split(",") if text.strip())
+        return tuple(map(parse_fault, _words(self.sim_faults)))
 
     @property
     def hardware(self) -> SimulatedHardware:
@@ -134,7 +138,21 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
             cpu_count=self.sim_cpu_count,
             ram_gb=self.sim_ram_gb,
             disk_size=parse_size(self.sim_disk),
+            usb_devices=tuple(c for text in _words(self.sim_usb) for c in parse_claim(text)),
+            vlans=_words(self.sim_vlans),
         )
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def parse_claim(text: str) -> tuple[str, ...]:
+    """A claim for each of its devices, of ``iphone:2`` or ``tablet``. Raises BadSettings."""
+    match = _CLAIM.fullmatch(text)
+    if match is None:
+        raise BadSettings(f"{text!r} is not a claim such as iphone:2")
+    return (match["claim"],) * int(match["count"] or 1)
 
 
 def parse_fault(text: str) -> Fault:

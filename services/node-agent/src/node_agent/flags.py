@@ -86,6 +86,10 @@ class JoinFlags:
     """Simulated: guests shut themselves down after this"""
     sim_state: str | None = None
     """Simulated: folder of the VMs (default: in the data directory)"""
+    sim_usb: str | None = None
+    """Simulated: USB devices as claim:number, separated by commas"""
+    sim_vlans: str | None = None
+    """Simulated: ids of VLANs, separated by commas"""
     sim_faults: str | None = None
     """Simulated: verb:nth:kind, separated by commas; *nth for every nth"""
 

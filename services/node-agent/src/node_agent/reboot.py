@@ -2,10 +2,11 @@
 
 from typing import Protocol
 
-from contracts.vms import VmInfo
+from contracts.vms import Overrides, RebootVm, VmInfo
 from node_agent.domain.record import Record
 from node_agent.drivers.port import DriverError
 from node_agent.host import Host
+from node_agent.overrides import check_overrides
 
 
 class Rebooted(Protocol):
@@ -19,15 +20,17 @@ class Rebooted(Protocol):
         ...
 
 
-async def reboot(host: Host, vm: Rebooted, number: int) -> str:
+async def reboot(host: Host, vm: Rebooted, order: RebootVm) -> str:
     """Stop by force and start again, unless that was done; the error, or the empty string."""
-    driver, name, error = host.driver, vm.record.vm_name, ""
+    driver, name, number, error = host.driver, vm.record.vm_name, order.number, ""
+    changes = Overrides(vnc_password=order.vnc_password, usb_device=order.usb_device)
     try:
+        check_overrides(changes, driver.capabilities, driver.name)
         info = await driver.info(name)
         if not _was_done(vm.record, number, info):
             begun = host.clock.now()
             await vm.keep(vm.record.with_(rebooting=number, rebooted_at=begun))
-            info = await driver.restart(name)
+            info = await driver.restart(name, changes)
         vm.info = info
     except DriverError as failure:
         error = str(failure) or type(failure).__name__

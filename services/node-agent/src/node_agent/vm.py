@@ -279,7 +279,7 @@ class Vm:
             self.tell_gone(attempt)
 
     async def _reboot(self, order: RebootVm) -> None:
-        error = await reboot(self._host, self, order.number)
+        error = await reboot(self._host, self, order)
         _log.info("vm.restarted", number=order.number, error=error)
         self.tell_restarted(order.number, error)
 

@@ -1,6 +1,7 @@
 """``/api/v1/vm`` and ``/api/v1/rpc/vm/restart``."""
 
 import hashlib
+from collections.abc import Mapping
 
 import msgspec
 import structlog
@@ -12,6 +13,7 @@ from api_gateway.outgoing import Outgoing
 from api_gateway.public import envelope
 from api_gateway.public.instances import state_of
 from api_gateway.reader import Reader
+from api_gateway.resources import Resources
 from api_gateway.starts import Starts
 from api_gateway.store import GatewayStore
 from api_gateway.sync import Sync
@@ -29,9 +31,16 @@ class InstanceRoutes:
     """Everything that can be asked of instances."""
 
     def __init__(
-        self, store: GatewayStore, sync: Sync, reader: Reader, starts: Starts, outgoing: Outgoing
+        self,
+        store: GatewayStore,
+        sync: Sync,
+        reader: Reader,
+        resources: Resources,
+        starts: Starts,
+        outgoing: Outgoing,
     ) -> None:
         self._store = store
+        self._resources = resources
         self._sync = sync
         self._reader = reader
         self._starts = starts
@@ -101,12 +110,14 @@ class InstanceRoutes:
         return envelope.OK
 
     async def restart(self, call: Call) -> bytes:
-        """Stop the VM by force and start it again."""
+        """Stop the VM by force and start it again, perhaps with another device or password."""
         fields = await call.fields()
         identity = fields.text("instance_id") or fields.text("id")
         if identity is None:
             raise MissingField("instance_id")
         overrides = _restart_overrides(fields)
+        if overrides:
+            await self._check_changes(identity, overrides)
         document = await self._store.restart(identity, call.actor, call.request_id, overrides)
         if document is None:
             entry = await self._reader.stored_instance(identity)
@@ -114,6 +125,21 @@ class InstanceRoutes:
             raise Refused(f"instance is {state}: only one that is Started or Stopped restarts")
         self._moved(document, RestartVM)
         return envelope.OK
+
+    async def _check_changes(self, identity: str, overrides: Mapping[str, str]) -> None:
+        """Refuse what the VM's node cannot do; what it already has may be asked for again."""
+        entry = await self._reader.stored_instance(identity)
+        if not entry.status.node_id:
+            return
+        node = await self._reader.node(entry.status.node_id)
+        for name in overrides:
+            if name not in node.status.facts.capabilities:
+                raise Refused(f"{name}: the node of this instance does not support it")
+        device = overrides.get("usb_device")
+        if device in (None, entry.spec.overrides.usb_device):
+            return
+        if not self._resources.usb_is_free(node.id, device):
+            raise Refused(f"usb_device: the node of this instance has no {device} free")
 
     def _moved(
         self, document: InstanceDocument, kind: type[UpdateVM | TerminateVM | RestartVM]

@@ -138,6 +138,8 @@ class Shelf(Protocol):
         ...
 
 
+NO_CHANGES = Overrides()
+
 Progress = Callable[[float], None]
 """Told the share 0..1 of a pull that is done."""
 
@@ -202,8 +204,11 @@ class VmDriver(Protocol):
         """Pipe to ``sh`` in the guest; on time-out everything the script began is killed."""
         ...
 
-    async def restart(self, name: str) -> VmInfo:
-        """Stop by force and start again: same disk, ports and MAC, new ``start_date``."""
+    async def restart(self, name: str, changes: Overrides = NO_CHANGES) -> VmInfo:
+        """Stop by force and start again: same disk, ports and MAC, new ``start_date``.
+
+        ``changes``: a new ``vnc_password`` or ``usb_device``. What cannot be had fails first.
+        """
         ...
 
     async def stop(self, name: str) -> None:

@@ -13,8 +13,9 @@ What every driver promises, and this one does without a real VM:
 - ``run_script`` runs in the guest; a failing script is a result and no error. The make-believe
   shell knows three words, one a line: ``sleep N``, ``echo TEXT`` and ``exit N``; others do nothing.
   Beyond the time limit the result has ``return_code`` -1 and ``did_timeout``.
-- ``restart`` and ``stop`` keep the disk, the ports and the MAC. A guest may shut itself down at
-  any time: its status is ``stopped`` then, and the VM is still there.
+- ``restart`` and ``stop`` keep the disk, the ports and the MAC. A restart may change the password
+  and the USB device; what it cannot have fails before the VM is stopped. A guest may shut itself
+  down at any time: its status is ``stopped`` then, and the VM is still there.
 - ``save`` suspends or stops a running VM and makes an image of it: the same one until the VM runs
   again, so that a save that broke off can be repeated. After it, or after any failure of it,
   ``start`` has the VM run on. A VM that is stopped cannot be suspended: HostFault.
@@ -34,8 +35,9 @@ import msgspec
 from chassis.clock import Clock
 from contracts.nodes import CachedTemplate, NodeUsage
 from contracts.templates import TemplateRef
-from contracts.vms import ScriptResult, VmInfo
+from contracts.vms import Overrides, ScriptResult, VmInfo
 from node_agent.drivers.port import (
+    NO_CHANGES,
     Capability,
     HostFacts,
     HostFault,
@@ -46,8 +48,18 @@ from node_agent.drivers.port import (
     VmMissing,
     VmSpec,
 )
+from node_agent.drivers.simulated_devices import Devices
 from node_agent.drivers.simulated_faults import Faults
-from node_agent.drivers.simulated_guest import RUNNING, STOPPED, SUSPENDED, boot, end, logs_of, make
+from node_agent.drivers.simulated_guest import (
+    RUNNING,
+    STOPPED,
+    SUSPENDED,
+    boot,
+    change,
+    end,
+    logs_of,
+    make,
+)
 from node_agent.drivers.simulated_host import (
     Delays,
     Fault,
@@ -97,6 +109,7 @@ class SimulatedDriver:
         self._ports = HostPorts(
             rule for vm in self.hypervisor.vms.values() for rule in vm.info.port_forwarding
         )
+        self._devices = Devices(hardware.usb_devices, hardware.vlans)
         self._facts = hardware.facts
 
     def history(self) -> Sequence[HistoryLine]:
@@ -117,7 +130,10 @@ class SimulatedDriver:
 
     async def facts(self) -> HostFacts:
         """See VmDriver."""
-        return self._facts
+        if not self._devices.claims:
+            return self._facts
+        devices = self._devices.usb(self.hypervisor.vms.values())
+        return msgspec.structs.replace(self._facts, usb_devices=devices)
 
     async def usage(self) -> NodeUsage:
         """See VmDriver."""
@@ -166,6 +182,7 @@ class SimulatedDriver:
             raise HostFault(f"{spec.template.name}:{spec.template.tag} is not in the cache")
         if self._delays.clone:
             await self._clock.sleep(self._delays.clone)
+        self._devices.check(spec.overrides, self.hypervisor.vms.values())
         self.hypervisor.touch_template(spec.template.digest)
         now = self._clock.now()
         forwards = self._ports.forward(spec.overrides.port_forwarding_override)
@@ -196,9 +213,14 @@ class SimulatedDriver:
             return ScriptResult(return_code=_TIMED_OUT, did_timeout=True, stdout=said)
         return ScriptResult(return_code=code, stdout=said)
 
-    async def restart(self, name: str) -> VmInfo:
+    async def restart(self, name: str, changes: Overrides = NO_CHANGES) -> VmInfo:
         """See VmDriver."""
-        end(self._vm(name), self._clock.now())
+        vm = self._vm(name)
+        if changes.usb_device is not None:
+            others = [other for other in self.hypervisor.vms.values() if other is not vm]
+            self._devices.check(changes, others)
+        end(vm, self._clock.now())
+        change(vm, changes)
         return await self._boot(name, "restart")
 
     async def stop(self, name: str) -> None:

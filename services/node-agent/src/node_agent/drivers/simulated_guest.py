@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from contracts.vms import PortForward, VmInfo
+from contracts.vms import Overrides, PortForward, VmInfo
 from node_agent.drivers.port import VmSpec
 from node_agent.drivers.simulated_host import Delays, SimulatedVm
 
@@ -37,6 +37,7 @@ def make(spec: VmSpec, forwards: tuple[PortForward, ...], now: datetime) -> Simu
         attempt=spec.attempt,
         digest=spec.template.digest,
         repository=spec.template.repository,
+        overrides=wish,
         network=wish.network_mode != "disconnected",
     )
 
@@ -59,6 +60,14 @@ def end(vm: SimulatedVm, at: datetime, status: str = STOPPED) -> None:
     """It was powered off, or suspended."""
     vm.info = msgspec.structs.replace(vm.info, status=status, ip="", stop_date=at)
     vm.ends_at = vm.ready_at = None
+
+
+def change(vm: SimulatedVm, changes: Overrides) -> None:
+    """Take the changes of a restart."""
+    if changes.usb_device is not None:
+        vm.overrides = msgspec.structs.replace(vm.overrides, usb_device=changes.usb_device)
+    if changes.vnc_password is not None:
+        vm.info = msgspec.structs.replace(vm.info, vnc_password=changes.vnc_password)
 
 
 def _mac(identity: uuid.UUID) -> str:

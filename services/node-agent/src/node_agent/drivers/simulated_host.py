@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from contracts.nodes import CachedTemplate, HypervisorVersion, NodeUsage
-from contracts.vms import VmInfo
+from contracts.vms import Overrides, VmInfo
 from node_agent.drivers.port import HostFacts
 
 
@@ -32,12 +32,14 @@ class Delays(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SimulatedHardware(msgspec.Struct, frozen=True, kw_only=True):
-    """The host that is pretended: GiB of memory, bytes of disk."""
+    """The host that is pretended: GiB of memory, bytes of disk, a claim for each USB device."""
 
     arch: str = "amd64"
     cpu_count: int = 16
     ram_gb: int = 64
     disk_size: int = 1 << 40
+    usb_devices: tuple[str, ...] = ()
+    vlans: tuple[str, ...] = ()
 
     @property
     def facts(self) -> HostFacts:
@@ -48,6 +50,7 @@ class SimulatedHardware(msgspec.Struct, frozen=True, kw_only=True):
             ram_gb=self.ram_gb,
             disk_size=self.disk_size,
             hypervisor=HypervisorVersion(product="Corral simulated", version="1.0", build="0"),
+            vlans=self.vlans,
         )
 
 
@@ -104,6 +107,7 @@ class SimulatedVm(msgspec.Struct, kw_only=True, omit_defaults=True):
     repository: str = ""
     network: bool = True
     boots: int = 0
+    overrides: Overrides = Overrides()
 
 
 class Hypervisor:

@@ -38,10 +38,7 @@ def _vlan(request: Request, node: Node) -> bool:
 
 
 def _usb(request: Request, node: Node) -> bool:
-    return not request.usb_device or any(
-        device.claim == request.usb_device and not device.busy
-        for device in node.status.facts.usb_devices
-    )
+    return not request.usb_device or node.free_usb[request.usb_device] > 0
 
 
 def _drain(_request: Request, node: Node) -> bool:
@@ -70,7 +67,8 @@ STANDING: tuple[tuple[str, str, Filter], ...] = (
 )
 """Name, the end of a sentence that begins with "the node", and the filter; asked in this order.
 
-Their answers stand until the node's ``version`` moves; only capacity moves with every start.
+Their answers stand until the node's ``version`` moves, as it does when a USB device is taken or
+given back; only capacity moves with every start.
 """
 
 CAPACITY = "capacity"

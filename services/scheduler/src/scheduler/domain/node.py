@@ -19,10 +19,11 @@ from scheduler.domain.subject import Subject
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """Capacity held by one VM, sure or possible; ``vram`` in MiB."""
+    """What is held by one VM, sure or possible; ``vram`` in MiB."""
 
     vcpu: int
     vram: int
+    usb_device: str = ""
 
 
 class Node(Subject):
@@ -33,6 +34,7 @@ class Node(Subject):
     counted. ``heard`` and ``flushed`` are in the clock's monotonic seconds,
     ``said`` is its own clock at its newest heartbeat; ``heartbeat`` is the
     interval it was told, in seconds. ``version`` moves when a filter may answer differently.
+    ``free_usb``: claim to devices that nobody has.
     """
 
     sub_type = "nodeAction"
@@ -52,6 +54,7 @@ class Node(Subject):
         self.strays: dict[str, Claim] = {}
         self.pulling: Counter[str] = Counter()
         self.version = 0
+        self.free_usb: Counter[str] = Counter()
         self.index_facts()
 
     def index_facts(self) -> None:
@@ -70,6 +73,8 @@ class Node(Subject):
 
     def recount(self) -> None:
         """Recompute what is free; called whenever claims, strays or limits changed."""
+        if self.status.facts.usb_devices or self.free_usb:
+            self._recount_usb()
         held = (*self.claims.values(), *self.strays.values())
         self._free = self._capacity - len(held) - len(self.status.unmanaged)
         if self._by_number:
@@ -79,6 +84,13 @@ class Node(Subject):
         vram = (self.spec.ram_limit_gb or facts.ram_limit_gb) * 1024
         self._free_vcpu = vcpu - sum(c.vcpu for c in held) - sum(vm.cpu_cores for vm in others)
         self._free_vram = vram - sum(c.vram for c in held) - sum(vm.ram_mb for vm in others)
+
+    def _recount_usb(self) -> None:
+        held = {one: claim.usb_device for one, claim in self.claims.items() if claim.usb_device}
+        free = self.status.facts.free_usb(held)
+        if free != self.free_usb:
+            self.free_usb = free
+            self.version += 1
 
     @property
     def capacity_mode(self) -> CapacityMode:

@@ -65,6 +65,7 @@ class Orders:
             instance_id=instance.id,
             number=instance.spec.restarts,
             vnc_password=instance.spec.overrides.vnc_password,
+            usb_device=instance.spec.overrides.usb_device,
         )
 
     def push(self, request: ImageRequest, queue: str, now: datetime) -> PushImage:

@@ -80,7 +80,8 @@ class World:
         """Derive claims, queueing and watches from its status. The one place that does."""
         status = instance.status
         held = self.on_node[status.node_id]
-        if status.live and instance.id not in held:
+        may_have_another_device = instance.spec.overrides.usb_device is not None
+        if status.live and (instance.id not in held or may_have_another_device):
             held[instance.id] = instance
             if node := self.cluster.nodes.get(status.node_id):
                 self._claim(instance, node)
@@ -169,7 +170,9 @@ class World:
             self.changed[instance.id] = instance
 
     def _claim(self, instance: Instance, node: Node) -> None:
-        node.claims[instance.id] = Claim(instance.spec.vcpu, instance.spec.vram_mb)
+        spec = instance.spec
+        device = spec.overrides.usb_device or ""
+        node.claims[instance.id] = Claim(spec.vcpu, spec.vram_mb, device)
         node.strays.pop(instance.id, None)
         self.cluster.touch(node, better=False)
 

@@ -13,8 +13,9 @@ import psutil
 from chassis.clock import Clock
 from contracts.nodes import CachedTemplate, HypervisorVersion, NodeUsage
 from contracts.templates import TemplateRef
-from contracts.vms import ScriptResult, VmInfo
+from contracts.vms import Overrides, ScriptResult, VmInfo
 from node_agent.drivers.port import (
+    NO_CHANGES,
     CannotHonour,
     Capability,
     HostFacts,
@@ -165,10 +166,10 @@ class QemuDriver:
         """See VmDriver."""
         return await self._find(name).run_script(script, timeout)
 
-    async def restart(self, name: str) -> VmInfo:
-        """See VmDriver."""
+    async def restart(self, name: str, changes: Overrides = NO_CHANGES) -> VmInfo:
+        """See VmDriver. Of changes only a password can come this far."""
         vm = self._find(name)
-        return await vm.restart(await self._means(vm))
+        return await vm.restart(await self._means(vm), overrides.new_password(changes))
 
     async def stop(self, name: str) -> None:
         """See VmDriver."""

@@ -60,6 +60,11 @@ def apply(config: TemplateConfig, overrides: Overrides, template_disk: int) -> H
     )
 
 
+def new_password(changes: Overrides) -> str | None:
+    """The VNC password that a restart sets, if it does. CannotHonour."""
+    return None if changes.vnc_password is None else _vnc_password(changes.vnc_password)
+
+
 def restorable(saved: SavedState, overrides: Overrides, hardware: Hardware) -> bool:
     """Whether a VM as wished can go on from the state; else its disk is booted."""
     mac = saved.mac_address.upper()

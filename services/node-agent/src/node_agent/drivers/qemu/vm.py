@@ -56,12 +56,14 @@ class Vm:
             self._know(await (launch.start() if pid is None else launch.go_on(pid)))
         return await self.info()
 
-    async def restart(self, means: Means) -> VmInfo:
+    async def restart(self, means: Means, new_password: str | None = None) -> VmInfo:
         """End it by force and boot it, with the ports it had."""
         async with self._turn:
             await self._end()
             if self.record.saved:
                 self._kept.keep(saved=None, state=None)
+            if new_password is not None:
+                self._kept.keep(vnc_password=new_password)
             self._know(await self._launch(means).start())
         return await self.info()
 

@@ -1,0 +1,55 @@
+"""What nodes have that is scarce, over all of them: USB devices and VLANs."""
+
+from collections import defaultdict
+
+from api_gateway.projection import NodeEntry, Projection
+from api_gateway.sync import Sync
+from contracts.nodes import NodeState
+
+_STARTING_SECONDS = 2.0
+
+
+class Resources:
+    """Computed from the projection when asked. A node that is Offline offers nothing."""
+
+    def __init__(self, projection: Projection, sync: Sync) -> None:
+        self._view = projection
+        self._sync = sync
+
+    async def usb(self) -> dict[str, tuple[int, int]]:
+        """Claim to the devices that are available and those that are busy."""
+        found: defaultdict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
+        held = self._held()
+        for node in await self._online():
+            devices = node.status.facts.usb_devices
+            free = node.status.facts.free_usb(held[node.id])
+            for claim in {device.claim for device in devices}:
+                there = sum(device.claim == claim for device in devices)
+                left = max(free[claim], 0)
+                available, busy = found[claim]
+                found[claim] = (available + left, busy + there - left)
+        return dict(sorted(found.items()))
+
+    def usb_is_free(self, node_id: str, claim: str) -> bool:
+        """Whether a node has a device that nobody holds."""
+        node = self._view.nodes.get(node_id)
+        return node is not None and node.status.facts.free_usb(self._held()[node_id])[claim] > 0
+
+    async def vlans(self) -> list[str]:
+        """Ids of the VLANs that any node is connected to, numbers in their order."""
+        ids = {vlan for node in await self._online() for vlan in node.status.facts.vlans}
+        return sorted(ids, key=lambda vlan: (not vlan.isdecimal(), len(vlan), vlan))
+
+    async def _online(self) -> list[NodeEntry]:
+        await self._sync.wait_loaded(_STARTING_SECONDS)
+        known = self._view.nodes.known()
+        return [node for node in known if node.status.state is not NodeState.OFFLINE]
+
+    def _held(self) -> defaultdict[str, dict[str, str]]:
+        """Node to the claims of the instances placed there."""
+        held: defaultdict[str, dict[str, str]] = defaultdict(dict)
+        for instance in self._view.instances.known():
+            device = instance.spec.overrides.usb_device
+            if device is not None and instance.status.live:
+                held[instance.status.node_id][instance.id] = device
+        return held
