@@ -20,6 +20,7 @@ from contracts.templates import TemplateRef
 from contracts.vms import Overrides, VmGone
 from scheduler.domain.instance import Instance
 from scheduler.domain.limits import Limits, Moment
+from scheduler.domain.macs import MacPool, a_new_pool
 from scheduler.domain.weighers import Strategy
 from scheduler.domain.world import World
 from scheduler.handlers import HANDLERS
@@ -40,7 +41,8 @@ class Run:
 
     def __init__(self, nodes: int, seed: int) -> None:
         self.random = random.Random(seed)
-        self.world = World(Limits(), "bench", 1, Strategy.SPREAD)
+        pool = MacPool(a_new_pool(START), None)
+        self.world = World(Limits(), "bench", 1, Strategy.SPREAD, pool)
         self.clock = 0.0
         self.numbers = 0
         self.placed: list[Instance] = []

@@ -31,6 +31,7 @@ BRISK = {
     "instance_time_out": 3.0,
     "heartbeat_seconds": 1.0,
     "sweep_seconds": 2.0,
+    "manage_mac_addresses": True,
 }
 PULL_RATE = 12 << 20
 MAC = "52:54:00:12:34:5A"

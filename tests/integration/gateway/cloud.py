@@ -96,14 +96,14 @@ class Cloud:
         await self.bus.start()
         keys = (
             "vm.*.v1",
-            "node.configure.v1",
-            "node.delete.v1",
+            "node.*.v1",
             "group.*.v1",
             "event.happened.v1",
             "distribution.*.v1",
             "image.save.v1",
             "template.remove.v1",
             "endpoint.changed.v1",
+            "macs.*.v1",
         )
         queue = Queue(name="test.scheduler", keys=keys, kind=QueueKind.WORK)
         await self.bus.consume(queue, self._receive)

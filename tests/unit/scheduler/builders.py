@@ -17,6 +17,7 @@ from contracts.nodes import CachedTemplate, NodeFacts, NodeHeartbeat, NodeHello,
 from contracts.templates import TemplateDocument, TemplateRef, Version
 from contracts.vms import VmFailed, VmGone, VmInfo, VmPhase, VmStarted, VmState
 from scheduler.domain.limits import Limits, Moment
+from scheduler.domain.macs import MacPool, a_new_pool
 from scheduler.domain.weighers import Strategy
 from scheduler.domain.world import World
 from scheduler.handlers import HANDLERS
@@ -76,9 +77,10 @@ def some_facts(name="host", **facts):
 class Cloud:
     """A world with a hand-driven clock; collects what would be sent."""
 
-    def __init__(self, **limits):
+    def __init__(self, macs=None, **limits):
         self.limits = Limits(**limits)
-        self.world = World(self.limits, "cloud", 1, Strategy.SPREAD)
+        pool = MacPool(a_new_pool(START), macs)
+        self.world = World(self.limits, "cloud", 1, Strategy.SPREAD, pool)
         self.seconds = 0.0
         self.orders = []
         self.facts = []

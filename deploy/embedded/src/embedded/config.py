@@ -32,7 +32,10 @@ class EmbeddedSettings(Settings, frozen=True, kw_only=True):
     this machine reaches the API. What a service calls the same is the same setting there.
     """
 
-    ALIASES: ClassVar[Mapping[str, str]] = {"ANKA_EVENT_LOG_URL": "event_log_url"}
+    ALIASES: ClassVar[Mapping[str, str]] = {
+        "ANKA_EVENT_LOG_URL": "event_log_url",
+        **SchedulerSettings.ALIASES,
+    }
     SECRETS: ClassVar[frozenset[str]] = Settings.SECRETS | EventPusherSettings.SECRETS
 
     data: str = ""
@@ -71,6 +74,8 @@ class EmbeddedSettings(Settings, frozen=True, kw_only=True):
     start_seconds: float = 3600.0
     instance_time_out: float = 60.0
     start_attempts: int = 5
+    manage_mac_addresses: bool = False
+    mac_addr_range: str = SchedulerSettings().mac_addr_range
     save_seconds: float = 6 * 3600.0
     keep_image_requests: float = 7 * 24 * 3600.0
     event_log_url: str = ""

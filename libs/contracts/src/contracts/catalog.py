@@ -6,6 +6,7 @@ from contracts import (
     groups,
     images,
     instances,
+    macs,
     nodes,
     templates,
     vms,
@@ -13,7 +14,18 @@ from contracts import (
 )
 from contracts.messages import Message, tag_of
 
-_MODULES = (instances, vms, nodes, groups, templates, distributions, images, events, webhooks)
+_MODULES = (
+    instances,
+    vms,
+    nodes,
+    groups,
+    templates,
+    distributions,
+    images,
+    events,
+    webhooks,
+    macs,
+)
 
 
 def message_types() -> dict[str, type[Message]]:

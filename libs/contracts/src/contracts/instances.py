@@ -100,6 +100,7 @@ class InstanceStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     ``giving_up``: the attempt took too long and was ordered away.
     ``saving``: the image request that is being carried out; ``saved``: one has succeeded, which
     is the end of the instance.
+    ``mac_address``: handed out to the attempt; empty where the hypervisor chooses.
     ``deadline`` and ``valid_until`` belong to the running attempt.
     ``changed`` is the public ``ts``; ``ended`` starts the minute before removal.
     ``failure_logs``: the registry's files about the last failed attempt, below ``files/logs/``.
@@ -118,6 +119,7 @@ class InstanceStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     giving_up: bool = False
     saving: str = ""
     saved: bool = False
+    mac_address: str = ""
     progress: float = 0.0
     restarts: int = 0
     deadline: datetime | None = None

@@ -8,6 +8,7 @@ from api_gateway.endpoint_store import EndpointStore
 from api_gateway.event_reader import EventReader
 from api_gateway.exporter.exporter import Exporter
 from api_gateway.intake import Intake
+from api_gateway.mac_store import MacStore
 from api_gateway.moves import HEARD, projection_queue
 from api_gateway.outbox import Outbox
 from api_gateway.outgoing import Outgoing
@@ -23,6 +24,7 @@ from api_gateway.routes.groups import GroupRoutes
 from api_gateway.routes.images import ImageRoutes
 from api_gateway.routes.instances import InstanceRoutes
 from api_gateway.routes.logs import LogRoutes
+from api_gateway.routes.macaddr import MacRoutes
 from api_gateway.routes.nodes import NodeRoutes
 from api_gateway.routes.resources import ResourceRoutes
 from api_gateway.routes.status import StatusRoutes
@@ -74,14 +76,15 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
     reader = Reader(projection, sync, documents)
     resources = Resources(projection, sync)
     address, version = settings.registry_address, settings.version or running_version()
-    endpoints, events = EndpointStore(store), EventReader(store)
-    starts = Starts(documents, reader, catalogue, intake, clock, address)
+    endpoints, events, macs = EndpointStore(store), EventReader(store), MacStore(store)
+    starts = Starts(documents, reader, catalogue, intake, macs, clock, address)
     routes = {
         **InstanceRoutes(documents, sync, reader, resources, starts, outgoing).table(),
         **NodeRoutes(documents, sync, reader, outgoing).table(),
         **GroupRoutes(documents, sync, reader, outbox, outgoing, clock).table(),
         **TemplateRoutes(projection, sync, catalogue, registry).table(),
         **ResourceRoutes(resources).table(),
+        **MacRoutes(macs, resources, outgoing).table(),
         **_long_running(store, reader, catalogue, outbox, outgoing, clock, address),
         **LogRoutes(logs).table(),
         **EventRoutes(events).table(),

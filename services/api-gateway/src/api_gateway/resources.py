@@ -1,8 +1,9 @@
-"""What nodes have that is scarce, over all of them: USB devices and VLANs."""
+"""What is scarce, over all nodes: USB devices, VLANs, MAC addresses."""
 
 from collections import defaultdict
 
 from api_gateway.projection import NodeEntry, Projection
+from api_gateway.public.instances import mac_address
 from api_gateway.sync import Sync
 from contracts.nodes import NodeState
 
@@ -39,6 +40,12 @@ class Resources:
         """Ids of the VLANs that any node is connected to, numbers in their order."""
         ids = {vlan for node in await self._online() for vlan in node.status.facts.vlans}
         return sorted(ids, key=lambda vlan: (not vlan.isdecimal(), len(vlan), vlan))
+
+    async def macs(self) -> set[str]:
+        """MAC addresses of instances that may have a VM."""
+        await self._sync.wait_loaded(_STARTING_SECONDS)
+        statuses = [known.status for known in self._view.instances.known() if known.status.live]
+        return {address for status in statuses if (address := mac_address(status))}
 
     async def _online(self) -> list[NodeEntry]:
         await self._sync.wait_loaded(_STARTING_SECONDS)

@@ -8,6 +8,7 @@ from api_gateway.documents import Remembered
 from api_gateway.domain.honour import objection
 from api_gateway.domain.start_request import StartRequest
 from api_gateway.intake import Intake
+from api_gateway.mac_store import MacStore
 from api_gateway.reader import Reader
 from api_gateway.store import GatewayStore
 from chassis.clock import Clock
@@ -26,6 +27,7 @@ class Starts:
         reader: Reader,
         catalogue: Catalogue,
         intake: Intake,
+        macs: MacStore,
         clock: Clock,
         registry: str,
     ) -> None:
@@ -33,6 +35,7 @@ class Starts:
         self._reader = reader
         self._catalogue = catalogue
         self._intake = intake
+        self._macs = macs
         self._clock = clock
         self._registry = registry
 
@@ -66,6 +69,8 @@ class Starts:
         self, request: StartRequest, actor: str, request_id: str
     ) -> list[InstanceDocument]:
         spec = await self._spec(request, actor, request_id)
+        if spec.overrides.mac_address is not None:
+            await self._check_managed()
         reason = objection(spec, request.count, await self._candidates(spec))
         if reason is not None:
             raise Refused(reason)
@@ -96,6 +101,13 @@ class Starts:
             request_id=request_id,
             start_request_id=request_id,
         )
+
+    async def _check_managed(self) -> None:
+        """Documented: an address may be asked for only where addresses are managed."""
+        try:
+            await self._macs.pool()
+        except Refused as error:
+            raise Refused(f"mac_address: {error}") from None
 
     async def _candidates(self, spec: InstanceSpec) -> Iterable[Collection[str]]:
         """Capabilities of the nodes that may take it; NotFound names what does not exist."""

@@ -38,7 +38,7 @@ def build(
     documents = SchedulerStore(store)
     holder = f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}"
     lease = Lease(store, "scheduler", holder, settings.lease_seconds)
-    loader = Loader(documents, settings.limits(), settings.strategy)
+    loader = Loader(documents, settings.limits(), settings.strategy, settings.macs())
     turns = Turns(store, bus, clock, lease, loader, socket.gethostname())
     dispatcher = Dispatcher(bus, QUEUES, HANDLERS, turns.handle, clock)
     steps = Steps(turns, loader, bus, settings.keep_image_requests)

@@ -1,8 +1,15 @@
 """Settings of the scheduler. Durations in seconds."""
 
-from chassis.config import Settings
+from collections.abc import Mapping
+from typing import ClassVar
+
+from chassis.config import BadSettings, Settings
+from contracts.macs import mac_number
 from scheduler.domain.limits import Limits
+from scheduler.domain.macs import MacRange
 from scheduler.domain.weighers import Strategy
+
+_BELOW_FIRST_OCTET = 40
 
 
 class SchedulerSettings(Settings, frozen=True, kw_only=True):
@@ -10,7 +17,14 @@ class SchedulerSettings(Settings, frozen=True, kw_only=True):
 
     ``keep_image_requests``: how long one that has ended is still shown. ``registry_address``
     is where central logs go.
+    ``manage_mac_addresses``: VMs get unique addresses of ``mac_addr_range`` (``FROM-TO``, both
+    included).
     """
+
+    ALIASES: ClassVar[Mapping[str, str]] = Settings.ALIASES | {
+        "ANKA_MANAGE_MAC_ADDRESSES": "manage_mac_addresses",
+        "ANKA_MAC_ADDR_RANGE": "mac_addr_range",
+    }
 
     metrics_port: int = 2113
     registry_address: str = "http://127.0.0.1:8089"
@@ -27,6 +41,8 @@ class SchedulerSettings(Settings, frozen=True, kw_only=True):
     unknown_vm_threshold: int = 30
     heartbeat_seconds: float = 5.0
     sweep_seconds: float = 5.0
+    manage_mac_addresses: bool = False
+    mac_addr_range: str = "02:C0:A1:00:00:00-02:C0:A1:00:FF:FF"
 
     def limits(self) -> Limits:
         """The times and counts by which the domain decides."""
@@ -41,3 +57,17 @@ class SchedulerSettings(Settings, frozen=True, kw_only=True):
             unknown_reports=self.unknown_vm_threshold,
             heartbeat=self.heartbeat_seconds,
         )
+
+    def macs(self) -> MacRange | None:
+        """Addresses that are handed out, if they are managed. BadSettings."""
+        return parse_range(self.mac_addr_range) if self.manage_mac_addresses else None
+
+
+def parse_range(text: str) -> MacRange:
+    """``02:C0:A1:00:00:00-02:C0:A1:00:FF:FF``: of network cards, so of one even first octet."""
+    first, last = (mac_number(part.strip()) for part in text.partition("-")[::2])
+    if first is not None and last is not None and first <= last:
+        octet = first >> _BELOW_FIRST_OCTET
+        if octet % 2 == 0 and octet == last >> _BELOW_FIRST_OCTET:
+            return MacRange(first, last)
+    raise BadSettings(f"mac_addr_range: {text!r} is not FROM-TO, two addresses of network cards")

@@ -10,11 +10,13 @@ from contracts.documents import Said, say
 from contracts.groups import GroupDocument
 from contracts.images import ImageRequestDocument, SaveImage
 from contracts.instances import InstanceDocument, RestartVM, StartVM, TerminateVM, UpdateVM
+from contracts.macs import MacPoolDocument
 from contracts.messages import Message
 from contracts.nodes import NodeDocument, NodeHeartbeat, NodeHello
 from contracts.vms import VmReport
 from scheduler.domain.instance import Instance
 from scheduler.domain.limits import Limits, Moment
+from scheduler.domain.macs import MacPool, MacRange, a_new_pool
 from scheduler.domain.subject import Subject
 from scheduler.domain.weighers import Strategy
 from scheduler.domain.world import World
@@ -28,18 +30,27 @@ _log = structlog.get_logger()
 class Loader:
     """Reads documents into a world."""
 
-    def __init__(self, documents: SchedulerStore, limits: Limits, strategy: Strategy) -> None:
+    def __init__(
+        self,
+        documents: SchedulerStore,
+        limits: Limits,
+        strategy: Strategy,
+        macs: MacRange | None = None,
+    ) -> None:
         self._documents = documents
         self._limits = limits
         self._strategy = strategy
+        self._macs = macs
 
     async def rebuild(self, epoch: int, moment: Moment) -> tuple[World, list[Said], list[Subject]]:
         """The world from the database, what has to be said again, and whose events are in it."""
         cloud_id = await self._documents.cloud_id(str(uuid.uuid4()))
-        world = World(self._limits, cloud_id, epoch, self._strategy)
+        pool = MacPool(await self._documents.mac_pool() or a_new_pool(moment.now), self._macs)
+        pool.settle_in(moment.now)
+        world = World(self._limits, cloud_id, epoch, self._strategy, pool)
         for group in await self._documents.groups():
             world.cluster.groups[group.id] = group
-        subjects: list[Subject] = []
+        subjects: list[Subject] = [pool]
         said: list[Said] = []
         for node_document in await self._documents.nodes():
             node = world.load_node(node_document, moment)
@@ -118,6 +129,11 @@ class Loader:
             await self._documents.pending_nodes(),
             [_wake_up(document) for document in await self._documents.pending_images()],
         )
+
+    async def pending_pool(self) -> MacPoolDocument | None:
+        """The pool of MAC addresses, if nobody has observed its wish."""
+        pool = await self._documents.mac_pool()
+        return pool if pool is not None and pool.pending else None
 
     async def forget_images(self, before: datetime) -> None:
         """Remove image requests that ended before this moment."""

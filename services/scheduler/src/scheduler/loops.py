@@ -6,6 +6,7 @@ from chassis.bus.port import Bus
 from scheduler.domain.limits import Moment
 from scheduler.domain.world import World
 from scheduler.handlers.commands import observe_document
+from scheduler.handlers.macs import observe_pool
 from scheduler.handlers.nodes import observe_document as observe_node
 from scheduler.handlers.timers import tick
 from scheduler.loading import Loader
@@ -43,14 +44,17 @@ class Steps:
         if not self._turns.leading:
             return
         instances, nodes, images = await self._loader.pending()
+        pool = await self._loader.pending_pool()
 
         def step(world: World, moment: Moment) -> None:
             for document in instances:
                 observe_document(world, document, moment)
             for node in nodes:
                 observe_node(world, node, moment)
+            if pool is not None:
+                observe_pool(world, pool, moment)
 
-        if instances or nodes:
+        if instances or nodes or pool:
             await self._turns.step(step)
         if images:
             await self._turns.handle(images)

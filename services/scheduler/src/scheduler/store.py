@@ -18,16 +18,19 @@ from chassis.store.port import (
 from contracts.groups import GroupDocument
 from contracts.images import ImageRequestDocument, ImageState
 from contracts.instances import InstanceDocument
+from contracts.macs import POOL, MacPoolDocument
 from contracts.nodes import NodeDocument
 from contracts.templates import TemplateDocument
 from scheduler.domain.image_request import ImageRequest
 from scheduler.domain.instance import Instance
+from scheduler.domain.macs import MacPool
 from scheduler.domain.node import Node
 from scheduler.domain.subject import Subject
 
 INSTANCES = "instances"
 NODES = "nodes"
 IMAGE_REQUESTS = "image_requests"
+MAC_POOL = "mac_pool"
 GROUPS = "groups"
 TEMPLATES = "templates"
 ENDED = "ended"
@@ -37,6 +40,7 @@ COLLECTIONS: Mapping[type[Subject], str] = {
     Instance: INSTANCES,
     Node: NODES,
     ImageRequest: IMAGE_REQUESTS,
+    MacPool: MAC_POOL,
 }
 """Where the subjects that the scheduler owns are stored."""
 
@@ -46,7 +50,7 @@ _FINISHED = {"status.state": {"$in": [ImageState.DONE, ImageState.ERROR]}}
 INDEXES = (
     *(
         Index(collection=collection, keys=(("pending", 1),), partial={"pending": True})
-        for collection in COLLECTIONS.values()
+        for collection in (INSTANCES, NODES, IMAGE_REQUESTS)
     ),
     Index(collection=IMAGE_REQUESTS, keys=(("status.state", 1), ("status.changed", 1))),
     Index(collection=ENDED, keys=(("at", 1),), expire_seconds=_KEEP_TOMBSTONES),
@@ -121,6 +125,10 @@ class SchedulerStore:
         """Nodes with a wish that no status write has observed."""
         return await self._store.find(NODES, NodeDocument, {"pending": True}, limit=2000)
 
+    async def mac_pool(self) -> MacPoolDocument | None:
+        """The pool of MAC addresses, if they were ever managed."""
+        return await self._store.get(MAC_POOL, MacPoolDocument, POOL)
+
     async def images_to_recall(self) -> list[ImageRequestDocument]:
         """Image requests that have not ended, or whose end may not have been told."""
         where = {"$or": [{"$nor": [_FINISHED]}, {"outbox.id": {"$exists": True}}]}
@@ -162,7 +170,7 @@ class SchedulerStore:
         )
 
 
-def status_write(subject: Instance | Node | ImageRequest) -> Update:
+def status_write(subject: Instance | Node | ImageRequest | MacPool) -> Update:
     """The status write that makes a decision durable; ``revision`` is the one written."""
     return Update(
         collection=COLLECTIONS[type(subject)],
@@ -194,6 +202,24 @@ def node_write(node: Node) -> Write:
             ),
         )
     return status_write(node)
+
+
+def pool_write(pool: MacPool) -> Write:
+    """The same for the pool of MAC addresses."""
+    if pool.revision == 1:
+        return Insert(
+            collection=MAC_POOL,
+            document=MacPoolDocument(
+                id=pool.id,
+                created=pool.created,
+                generation=pool.generation,
+                status_revision=1,
+                spec=pool.spec,
+                status=pool.status,
+                outbox=tuple(pool.unsaid),
+            ),
+        )
+    return status_write(pool)
 
 
 def removals(instances: Iterable[Instance], now: datetime) -> list[Write]:

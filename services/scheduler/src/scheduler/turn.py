@@ -27,6 +27,7 @@ from scheduler.store import (
     SchedulerStore,
     node_removals,
     node_write,
+    pool_write,
     removals,
     status_write,
 )
@@ -169,6 +170,9 @@ class Turns:
         for request in world.images.changed.values():
             said += self._record(request)
             writes.append(status_write(request))
+        if world.macs.changed:
+            said += self._record(world.macs)
+            writes.append(pool_write(world.macs))
         writes += removals(world.removed, moment.now)
         for node in self._due_nodes(world, moment):
             said += self._record(node)
@@ -275,5 +279,6 @@ def _place(world: World, moment: Moment) -> None:
 def _clear(world: World) -> None:
     world.changed.clear()
     world.images.changed.clear()
+    world.macs.changed = False
     for taken in (world.removed, world.left, world.removed_nodes, world.orders, world.facts):
         taken.clear()

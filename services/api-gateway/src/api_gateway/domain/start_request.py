@@ -15,6 +15,8 @@ MAX_SCRIPTS = 64 << 20
 """Bytes of startup scripts that one request may cause to be stored."""
 
 _MAC = re.compile(r"(?:[0-9A-F]{2}:){5}[0-9A-F]{2}")
+
+_MULTICAST = 1
 _SIZE = re.compile(r"([1-9][0-9]{0,11})([TGMK])")
 _UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _MAX_SIZE = 1 << 60
@@ -106,8 +108,12 @@ def _overrides(fields: Fields) -> Overrides:
 
 def _mac_address(fields: Fields) -> str | None:
     value = fields.text("mac_address")
-    if value is not None and not _MAC.fullmatch(value):
+    if value is None:
+        return None
+    if not _MAC.fullmatch(value):
         raise fields.bad("mac_address", "six pairs of capital hexadecimal digits with ':' between")
+    if int(value[:2], 16) & _MULTICAST:
+        raise fields.bad("mac_address", "the address of one network card, this is one of many")
     return value
 
 

@@ -128,6 +128,11 @@ def state_of(spec: InstanceSpec, status: InstanceStatus) -> InstanceState:
     return status.state
 
 
+def mac_address(status: InstanceStatus) -> str:
+    """What was handed out, else what the hypervisor has chosen."""
+    return status.mac_address or (status.vminfo.mac_address if status.vminfo else "")
+
+
 def flat(instance_id: str, created: datetime, spec: InstanceSpec, status: InstanceStatus) -> bytes:
     """The instance as ``?id=`` answers it."""
     overrides = spec.overrides
@@ -154,7 +159,7 @@ def flat(instance_id: str, created: datetime, spec: InstanceSpec, status: Instan
             name=spec.name or "",
             external_id=spec.external_id or "",
             metadata=spec.metadata or None,
-            mac_address=(info.mac_address if info else "") or overrides.mac_address or "",
+            mac_address=mac_address(status) or overrides.mac_address or "",
             arch=architecture(spec.template.arch),
             usb_device=overrides.usb_device or "",
             startup_script=_script_result(spec.script, status.script_result),

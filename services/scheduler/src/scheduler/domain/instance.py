@@ -31,7 +31,13 @@ class Instance(InstanceRecord):
         )
 
     def place(
-        self, node_id: str, queue: str, epoch: int, now: datetime, limits: tuple[float, float]
+        self,
+        node_id: str,
+        queue: str,
+        epoch: int,
+        now: datetime,
+        limits: tuple[float, float],
+        mac_address: str = "",
     ) -> None:
         """Begin the next attempt on a node. ``limits``: seconds to start, seconds of validity."""
         number = self.status.attempt + 1
@@ -47,6 +53,7 @@ class Instance(InstanceRecord):
             epoch=epoch,
             live=True,
             giving_up=False,
+            mac_address=mac_address,
             progress=0.0,
             deadline=now + timedelta(seconds=start) if start else None,
             valid_until=self.valid_until,
@@ -101,7 +108,9 @@ class Instance(InstanceRecord):
         """The attempt is over without a VM; another may follow."""
         state = self.move(Cause.RETRY)
         assert state is not None
-        self._fail_attempt(failure, now, state=state, progress=0.0, failure_logs=logs)
+        self._fail_attempt(
+            failure, now, state=state, progress=0.0, mac_address="", failure_logs=logs
+        )
         self._happened(EventKind.START_RETRIED, now, message=failure, attempt=self.status.attempt)
 
     def fail(

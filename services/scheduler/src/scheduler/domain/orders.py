@@ -2,9 +2,11 @@
 
 from datetime import datetime, timedelta
 
+import msgspec
+
 from contracts.images import PushImage
 from contracts.nodes import ConfigureAgent
-from contracts.vms import RebootVm, RunVm, StopVm
+from contracts.vms import Overrides, RebootVm, RunVm, StopVm
 from scheduler.domain.image_request import ImageRequest
 from scheduler.domain.instance import Instance
 from scheduler.domain.limits import Limits
@@ -36,7 +38,7 @@ class Orders:
             template=spec.template,
             name_template=spec.name_template,
             script=spec.script,
-            overrides=spec.overrides,
+            overrides=_with_address(spec.overrides, status.mac_address),
             request_id=spec.start_request_id,
         )
 
@@ -122,3 +124,9 @@ class Orders:
 
     def _valid_until(self, now: datetime) -> datetime:
         return now + timedelta(seconds=self._limits.validity)
+
+
+def _with_address(overrides: Overrides, mac_address: str) -> Overrides:
+    if not mac_address:
+        return overrides
+    return msgspec.structs.replace(overrides, mac_address=mac_address)

@@ -22,7 +22,10 @@ INTEL_CAPABILITY = "video_controller"
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """``vram`` in MiB; ``needs`` are capabilities a driver must have."""
+    """``vram`` in MiB; ``needs`` are capabilities a driver must have.
+
+    ``mac_address``: the one to be held, "" for any, None for none; no node is asked about it.
+    """
 
     arch: str
     template_id: str
@@ -34,18 +37,33 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     needs: frozenset[str] = frozenset()
     usb_device: str = ""
     vlan: str = ""
+    mac_address: str | None = None
+
+    def to_nodes(self) -> "Request":
+        """The request as nodes are asked."""
+        if self.mac_address is None:
+            return self
+        return msgspec.structs.replace(self, mac_address=None)
 
     def in_group(self, group_id: str) -> "Request":
         """The same request to another node group."""
         return msgspec.structs.replace(self, group_id=group_id)
 
 
-def request_of(spec: InstanceSpec) -> Request:
-    """The request that an instance's wish makes."""
+def request_of(spec: InstanceSpec, *, macs_managed: bool = False) -> Request:
+    """The request that an instance's wish makes.
+
+    ``macs_managed``: every VM gets an address from the pool, but for those that go on from a saved
+    state, which cannot take one.
+    """
     overrides = spec.overrides
     needs = {n for n in _OVERRIDES_NEEDING_SUPPORT if getattr(overrides, n) is not None}
     if any(getattr(overrides, name) is not None for name in _INTEL_ONLY):
         needs.add(INTEL_CAPABILITY)
+    mac_address = overrides.mac_address
+    if macs_managed and not spec.template.suspended:
+        mac_address = mac_address or ""
+        needs.add("mac_address")
     return Request(
         arch=spec.template.arch,
         template_id=spec.template.id,
@@ -57,4 +75,5 @@ def request_of(spec: InstanceSpec) -> Request:
         needs=frozenset(needs),
         usb_device=overrides.usb_device or "",
         vlan=overrides.vlan_tag or "",
+        mac_address=mac_address if macs_managed else None,
     )

@@ -84,6 +84,10 @@ class Waiting:
         """Nodes of these architectures can take more: try the lines they may serve again."""
         self._wake(lambda request: not request.arch or request.arch in archs)
 
+    def wake_for_address(self) -> None:
+        """MAC addresses are free again: try the lines that need one."""
+        self._wake(lambda request: request.mac_address is not None)
+
     def wake_all(self) -> None:
         """Groups changed: try every line again."""
         self._wake(lambda _: True)

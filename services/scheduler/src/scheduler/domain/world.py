@@ -11,10 +11,11 @@ from scheduler.domain.cluster import Cluster
 from scheduler.domain.images import Images
 from scheduler.domain.instance import Instance
 from scheduler.domain.limits import Limits, Moment
+from scheduler.domain.macs import MacPool
 from scheduler.domain.node import Claim, Node
 from scheduler.domain.orders import Orders
-from scheduler.domain.placement import Placed, place
-from scheduler.domain.request import request_of
+from scheduler.domain.placement import Placed, Refusals, place
+from scheduler.domain.request import Request, request_of
 from scheduler.domain.waiting import Waiting
 from scheduler.domain.weighers import Strategy
 
@@ -28,12 +29,15 @@ class World:
     the messages of this turn.
     """
 
-    def __init__(self, limits: Limits, cloud_id: str, epoch: int, strategy: Strategy) -> None:
+    def __init__(
+        self, limits: Limits, cloud_id: str, epoch: int, strategy: Strategy, macs: MacPool
+    ) -> None:
         self.limits = limits
         self.epoch = epoch
         self.order = Orders(limits, cloud_id, epoch)
         self.instances: dict[str, Instance] = {}
         self.cluster = Cluster(strategy)
+        self.macs = macs
         self.waiting = Waiting()
         self.on_node: defaultdict[str, dict[str, Instance]] = defaultdict(dict)
         self.under_way: dict[str, Instance] = {}
@@ -88,6 +92,7 @@ class World:
         elif not status.live and held.pop(instance.id, None) is not None:
             self._release(instance)
         self._settle_pull(instance)
+        self.macs.settle(instance)
         _keep(self.under_way, instance, status.live and not instance.ended)
         _keep(self.ended, instance, instance.ended)
         if instance.waiting and instance.id not in self._queued:
@@ -126,15 +131,17 @@ class World:
         if self.cluster.improved:
             self.waiting.wake(self.cluster.improved)
             self.cluster.improved.clear()
+        if self.macs.improved:
+            self.waiting.wake_for_address()
+            self.macs.improved = False
         while line := self.waiting.next():
             instance = line.head()
             assert instance is not None
-            tried = {attempt.node_id for attempt in instance.status.attempts}
-            decision = place(line.request, self.cluster, tried)
+            decision = self._decide(instance, line.request)
             if isinstance(decision, Placed):
                 self.waiting.taken(line)
                 self._queued.discard(instance.id)
-                self._send(instance, decision.node, moment)
+                self._send(instance, decision.node, line.request, moment)
                 placed += 1
                 continue
             self.waiting.park(line, decision.reasons)
@@ -157,15 +164,22 @@ class World:
             self.order.stop(instance.id, status.attempt, status.node_id, status.queue, moment.now)
         )
 
-    def _send(self, instance: Instance, node: Node, moment: Moment) -> None:
+    def _decide(self, instance: Instance, request: Request) -> Placed | Refusals:
+        if refused := self.macs.refusal(request.mac_address):
+            return Refusals((refused,))
+        tried = {attempt.node_id for attempt in instance.status.attempts}
+        return place(request.to_nodes(), self.cluster, tried)
+
+    def _send(self, instance: Instance, node: Node, request: Request, moment: Moment) -> None:
         limits = (self.limits.start, self.limits.validity)
-        instance.place(node.id, node.queue, self.epoch, moment.now, limits)
+        address = self.macs.take(request.mac_address)
+        instance.place(node.id, node.queue, self.epoch, moment.now, limits, address)
         self.touch(instance)
         self.order_run(instance, moment)
 
     def _queue(self, instance: Instance) -> None:
         self._queued.add(instance.id)
-        line = self.waiting.add(instance, request_of(instance.spec))
+        line = self.waiting.add(instance, request_of(instance.spec, macs_managed=self.macs.managed))
         if line.parked is not None and instance.park(line.parked, instance.status.changed):
             self.changed[instance.id] = instance
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from contracts.images import ImagePushed, SaveImage
 from contracts.instances import RestartVM, StartVM, TerminateVM, UpdateVM
+from contracts.macs import FillMacPool, PurgeMacPool
 from contracts.messages import Message
 from contracts.nodes import ConfigureNode, DeleteNode, NodeGoodbye, NodeHeartbeat, NodeHello
 from contracts.vms import (
@@ -21,7 +22,7 @@ from contracts.vms import (
 )
 from scheduler.domain.limits import Moment
 from scheduler.domain.world import World
-from scheduler.handlers import commands, heartbeats, images, nodes, reports
+from scheduler.handlers import commands, heartbeats, images, macs, nodes, reports
 
 Handler = Callable[[World, Any, Moment], None]
 
@@ -33,6 +34,8 @@ COMMANDS: dict[type[Message], Handler] = {
     SaveImage: images.save_image,
     ConfigureNode: nodes.configure_node,
     DeleteNode: nodes.delete_node,
+    FillMacPool: macs.pool_wish_changed,
+    PurgeMacPool: macs.pool_wish_changed,
 }
 """From the gateways."""
 

@@ -167,9 +167,10 @@ class QemuDriver:
         return await self._find(name).run_script(script, timeout)
 
     async def restart(self, name: str, changes: Overrides = NO_CHANGES) -> VmInfo:
-        """See VmDriver. Of changes only a password can come this far."""
+        """See VmDriver."""
         vm = self._find(name)
-        return await vm.restart(await self._means(vm), overrides.new_password(changes))
+        password = overrides.new_password(changes)
+        return await vm.restart(await self._means(vm), password)
 
     async def stop(self, name: str) -> None:
         """See VmDriver."""

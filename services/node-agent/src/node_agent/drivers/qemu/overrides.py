@@ -44,9 +44,7 @@ def apply(config: TemplateConfig, overrides: Overrides, template_disk: int) -> H
 
     CannotHonour names the field of the public API that cannot be done.
     """
-    for field in _REFUSED:
-        if getattr(overrides, field):
-            raise CannotHonour(f"{field} is not supported by the qemu driver")
+    _check_supported(overrides)
     connected = _connected(overrides.network_mode or config.network_mode)
     return Hardware(
         cpu=_within("vcpu", overrides.vcpu or config.cpu, 1, _MOST_CPUS),
@@ -62,6 +60,7 @@ def apply(config: TemplateConfig, overrides: Overrides, template_disk: int) -> H
 
 def new_password(changes: Overrides) -> str | None:
     """The VNC password that a restart sets, if it does. CannotHonour."""
+    _check_supported(changes)
     return None if changes.vnc_password is None else _vnc_password(changes.vnc_password)
 
 
@@ -76,6 +75,12 @@ def restorable(saved: SavedState, overrides: Overrides, hardware: Hardware) -> b
         # From elsewhere, and an argument of QEMU's.
         and all((_MACHINE.fullmatch(saved.machine), _MAC.fullmatch(mac)))
     )
+
+
+def _check_supported(overrides: Overrides) -> None:
+    for field in _REFUSED:
+        if getattr(overrides, field):
+            raise CannotHonour(f"{field} is not supported by the qemu driver")
 
 
 def _within(field: str, value: int, least: int, most: int | None = None) -> int:
