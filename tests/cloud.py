@@ -93,13 +93,12 @@ class Cloud:
         self._running: list[tuple[Service, Fate]] = []
         self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30))
 
-    async def gateway(self, fate: Fate | None = None) -> Gateway:
+    async def gateway(self, fate: Fate | None = None, **settings: Any) -> Gateway:
         """One more gateway."""
         fate = fate or Fate()
-        settings = GatewaySettings(
-            listen_port=0, metrics_port=0, registry_address="http://127.0.0.1:9"
-        )
-        service = build_gateway(settings, *self._ports(fate), FatedClock(fate))
+        given = {"listen_port": 0, "metrics_port": 0, "registry_address": "http://127.0.0.1:9"}
+        chosen = GatewaySettings(**given | settings)
+        service = build_gateway(chosen, *self._ports(fate), FatedClock(fate))
         await self._start(service, fate)
         self.gateways.append(service)
         return service

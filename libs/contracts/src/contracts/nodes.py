@@ -118,7 +118,10 @@ class NodeUsage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class NodeSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What operators set through the API; unset means: as the agent was joined."""
+    """What operators set through the API; unset means: as the agent was joined.
+
+    ``upgrades`` counts the wished upgrades of the agent, the last one to ``upgrade_to``.
+    """
 
     name: str | None = None
     host: str | None = None
@@ -130,6 +133,8 @@ class NodeSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     disable_central_logging: bool | None = None
     groups: tuple[str, ...] | None = None
     remove: bool = False
+    upgrades: int = 0
+    upgrade_to: str = ""
     actor: str = ""
     request_id: str = ""
 
@@ -138,6 +143,8 @@ class NodeStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the scheduler knows of a node. ``groups`` are ids.
 
     ``left``: it is gone for everybody; the record stays only until its last event is said.
+    ``upgrades``: the last wished upgrade that was dealt with. ``upgrading_until``: its agent was
+    told and has so long. ``upgrade_error``: why the last one came to nothing.
     """
 
     state: NodeState = NodeState.ACTIVE
@@ -147,6 +154,9 @@ class NodeStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     groups: tuple[str, ...] = ()
     unmanaged: tuple[UnknownVm, ...] = ()
     left: bool = False
+    upgrades: int = 0
+    upgrading_until: datetime | None = None
+    upgrade_error: str = ""
     joined: datetime
     changed: datetime
     last_seen: datetime
@@ -217,6 +227,13 @@ class UpgradeAgent(Order, frozen=True, kw_only=True, tag="agent.upgrade.v1"):
     """Install the controller's agent package and restart."""
 
     version: str
+
+
+class AgentNotUpgraded(Report, frozen=True, kw_only=True, tag="agent.not-upgraded.v1"):
+    """UpgradeAgent came to nothing; one that succeeds ends with NodeHello."""
+
+    version: str
+    error: str
 
 
 class NodeChanged(Fact, frozen=True, kw_only=True, tag="node.changed.v1"):

@@ -12,6 +12,7 @@ from api_gateway.mac_store import MacStore
 from api_gateway.moves import HEARD, projection_queue
 from api_gateway.outbox import Outbox
 from api_gateway.outgoing import Outgoing
+from api_gateway.packages import Packages
 from api_gateway.projection import Projection
 from api_gateway.reader import Reader
 from api_gateway.registry_client import Registry
@@ -27,6 +28,7 @@ from api_gateway.routes.logs import LogRoutes
 from api_gateway.routes.macaddr import MacRoutes
 from api_gateway.routes.nodes import NodeRoutes
 from api_gateway.routes.resources import ResourceRoutes
+from api_gateway.routes.stats import StatsRoutes
 from api_gateway.routes.status import StatusRoutes
 from api_gateway.routes.templates import TemplateRoutes
 from api_gateway.routes.webhooks import WebhookRoutes
@@ -80,7 +82,7 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
     starts = Starts(documents, reader, catalogue, intake, macs, clock, address)
     routes = {
         **InstanceRoutes(documents, sync, reader, resources, starts, outgoing).table(),
-        **NodeRoutes(documents, sync, reader, outgoing).table(),
+        **NodeRoutes(documents, sync, reader, outgoing, version).table(),
         **GroupRoutes(documents, sync, reader, outbox, outgoing, clock).table(),
         **TemplateRoutes(projection, sync, catalogue, registry).table(),
         **ResourceRoutes(resources).table(),
@@ -89,9 +91,10 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
         **LogRoutes(logs).table(),
         **EventRoutes(events).table(),
         **WebhookRoutes(endpoints, events, outbox, outgoing, clock).table(),
+        **StatsRoutes(documents, projection, sync).table(),
         **StatusRoutes(registry, address, version, settings.license).table(),
     }
-    app = application(routes, health, settings.max_body)
+    app = application(routes, health, Packages(settings.packages), settings.max_body)
     server = WebServer(app, settings.host, settings.port)
     exporter = Exporter(projection, registry, clock) if settings.exporter_metrics else None
     _warn_if_open(settings)

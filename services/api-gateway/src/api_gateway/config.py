@@ -1,6 +1,7 @@
 """Settings of the gateway."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import ClassVar
 
 from chassis.config import Settings as Base
@@ -14,6 +15,7 @@ class Settings(Base, frozen=True, kw_only=True):
     ``listen_addr`` (``host:port`` or ``:port``, the documented form) wins over host and port.
     ``registry_address`` is public and given to agents; ``registry_local_address`` is the
     gateway's own way there, if it differs. ``version`` (``x.y.z-hash``) empty: that of the code.
+    ``package_folder`` holds the agent's packages that are served under ``/pkg/``.
     ``exporter_metrics``: serve the metrics of the public Prometheus exporter as well (of several
     gateways, let one do that). ``max_waiting_commands``: beyond it wake-ups are dropped and the
     scheduler's sweep finds out.
@@ -38,6 +40,7 @@ class Settings(Base, frozen=True, kw_only=True):
     license: str = "enterprise plus"
     max_body: int = 1 << 20
     exporter_metrics: bool = True
+    package_folder: str = ""
     max_waiting_commands: int = 20_000
     compare_seconds: float = 30.0
     groups_seconds: float = 2.0
@@ -61,6 +64,11 @@ class Settings(Base, frozen=True, kw_only=True):
     def open_to_network(self) -> bool:
         """Whether others than this machine can connect."""
         return not self.host.startswith(_LOOPBACK)
+
+    @property
+    def packages(self) -> Path | None:
+        """The folder of the agent's packages."""
+        return Path(self.package_folder).expanduser() if self.package_folder else None
 
     @property
     def registry_url(self) -> str:

@@ -15,6 +15,7 @@ from api_gateway.documents import (
     NODES,
     OUTBOX,
     REVISIONS,
+    STATS,
     TEMPLATES,
     Marks,
     Remembered,
@@ -25,6 +26,8 @@ from chassis.store.port import Delete, Insert, Store, Update, UpdateMany, Write,
 from contracts.groups import GroupDocument
 from contracts.instances import InstanceDocument, InstanceState
 from contracts.nodes import NodeDocument
+from contracts.stats import STATS as SCHEDULER_STATS
+from contracts.stats import StatsDocument
 from contracts.templates import TemplateDocument
 
 RESTARTABLE = (InstanceState.STARTED, InstanceState.STOPPED)
@@ -173,6 +176,16 @@ class GatewayStore:
             {"$set": _wish(actor, request_id, sets), **_GROWN},
         )
 
+    async def upgrade_nodes(self, version: str, actor: str, request_id: str) -> list[NodeDocument]:
+        """Wish an upgrade of every agent; the nodes with that wish."""
+        where = {"spec.remove": {"$ne": True}, "status.left": {"$ne": True}}
+        change = {
+            "$set": _wish(actor, request_id, {"upgrade_to": version}),
+            "$inc": {"generation": 1, "spec.upgrades": 1},
+        }
+        await self._store.write([UpdateMany(collection=NODES, where=where, change=change)])
+        return await self._store.find(NODES, NodeDocument, where, fields=_FIELDS)
+
     async def regroup_nodes(
         self, node_ids: Sequence[str], groups: Mapping[str, Any], actor: str, request_id: str
     ) -> None:
@@ -219,6 +232,10 @@ class GatewayStore:
             change={"$inc": {"revision": 1}},
         )
         await self._store.transact([fence, *writes])
+
+    async def stats(self) -> StatsDocument | None:
+        """How busy the scheduler was when it last said so."""
+        return await self._store.get(STATS, StatsDocument, SCHEDULER_STATS)
 
     async def unsaid(self, limit: int) -> list[Unsaid]:
         """The oldest messages that still have to be published."""

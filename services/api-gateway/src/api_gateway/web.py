@@ -8,6 +8,7 @@ import structlog
 from aiohttp import web
 
 from api_gateway.domain.fields import BadField, Fields, MissingField, parse_object
+from api_gateway.packages import Packages
 from api_gateway.public import envelope
 from chassis.errors import Conflict, NotFound, Refused, Unavailable
 from chassis.streams import Stream, Streams
@@ -163,10 +164,13 @@ def _answer(code: int, body: bytes) -> web.Response:
     return web.Response(body=body, status=code, headers=_HEADERS)
 
 
-def application(routes: Routes, health: Health, max_body: int) -> web.Application:
-    """The probes, and the table behind everything else."""
+def application(
+    routes: Routes, health: Health, packages: Packages, max_body: int
+) -> web.Application:
+    """The probes, the packages, and the table behind everything else."""
     app = web.Application(middlewares=[request_ids], client_max_size=max_body)
     health.add_to(app)
+    packages.add_to(app)
     streams = Streams()
     streams.add_to(app)
     app.router.add_route("*", "/{path:.*}", Dispatch(routes, streams).__call__)

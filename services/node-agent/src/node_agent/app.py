@@ -90,7 +90,7 @@ def build(
             unsettled=unsettled,
         )
         joined = _joined(settings, process, identity, address if driver.shelf else "")
-        nodes[identity.node_id] = Node(host, joined, settings.heartbeat)
+        nodes[identity.node_id] = Node(host, joined, settings.heartbeat, settings.upgrade_program)
     agent = Agent(nodes, journal)
     watch = Watch(nodes.values(), unsettled, journal)
     wheel = HeartbeatWheel(nodes.values(), clock)

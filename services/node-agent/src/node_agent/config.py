@@ -25,6 +25,7 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
 
     ``nodes`` above 1 is for the simulated driver. ``reserve_space`` like ``45GB``, "" for a fifth
     of the disk. ``groups`` are names, separated by commas. Durations in seconds.
+    ``upgrade_program`` is run with the version that the controller wants of this agent.
     ``sim_state``: folder of the simulated VMs (default: in ``data``); a memory file system makes
     thousands of them cheap. ``sim_faults``: ``verb:nth:kind`` or ``verb:*nth:kind`` (every nth),
     separated by commas. ``registry_address`` is where central logs go; ``failure_logs``: leave
@@ -66,6 +67,7 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
     peer_fetch: bool = False
     peer_host: str = ""
     peer_port: int = 2117
+    upgrade_program: str = ""
     sim_pull: float = 0.0
     sim_clone: float = 0.0
     sim_start: float = 0.0

@@ -18,18 +18,13 @@ from node_agent.vms import Effect
 _log = structlog.get_logger()
 
 
-def _upgrade_agent(node: Node, order: UpgradeAgent) -> None:
-    """Packages upgrade this agent; it restarts by itself without losing a VM."""
-    _log.warning("agent.upgrade_not_ours", node=node.host.node_id, version=order.version)
-
-
 HANDLERS: Mapping[type[Order], Callable[[Node, Any], Effect | None]] = MappingProxyType(
     {
         RunVm: lambda node, order: node.vms.run_vm(order),
         StopVm: lambda node, order: node.vms.stop_vm(order),
         RebootVm: lambda node, order: node.vms.reboot_vm(order),
         ConfigureAgent: lambda node, order: node.configure(order),
-        UpgradeAgent: _upgrade_agent,
+        UpgradeAgent: lambda node, order: node.upgrades.upgrade_agent(order),
         PullTemplate: lambda node, order: node.templates.pull_template(order),
         CancelPull: lambda node, order: node.templates.cancel_pull(order),
         DeleteTemplate: lambda node, order: node.templates.delete_template(order),

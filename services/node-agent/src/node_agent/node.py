@@ -23,6 +23,7 @@ from node_agent.drivers.port import DriverError, HostFacts
 from node_agent.host import Host
 from node_agent.publisher import Telling
 from node_agent.templates import Templates
+from node_agent.upgrades import Upgrades
 from node_agent.vms import Vms
 
 _log = structlog.get_logger()
@@ -47,10 +48,13 @@ class Joined:
 class Node:
     """A host's identity, its VMs and its voice. ``heartbeat`` in seconds between two."""
 
-    def __init__(self, host: Host, joined: Joined, heartbeat: float) -> None:
+    def __init__(
+        self, host: Host, joined: Joined, heartbeat: float, upgrade_program: str = ""
+    ) -> None:
         self.host = host
         self.vms = Vms(host)
         self.templates = Templates(host)
+        self.upgrades = Upgrades(host, upgrade_program)
         self.heartbeat = heartbeat
         self._joined = joined
         self._own_queue = "" if joined.queue == host.node_id else joined.queue
@@ -74,6 +78,7 @@ class Node:
         if self._beating is not None:
             self._beating.cancel()
             await asyncio.wait([self._beating])
+        await self.upgrades.stop()
         await self.templates.stop()
         for vm in self.vms:
             await vm.work.abandon()

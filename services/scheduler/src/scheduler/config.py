@@ -21,7 +21,7 @@ class SchedulerSettings(Settings, frozen=True, kw_only=True):
     included).
     """
 
-    ALIASES: ClassVar[Mapping[str, str]] = Settings.ALIASES | {
+    ALIASES: ClassVar[Mapping[str, str]] = {
         "ANKA_MANAGE_MAC_ADDRESSES": "manage_mac_addresses",
         "ANKA_MAC_ADDR_RANGE": "mac_addr_range",
     }
@@ -41,6 +41,7 @@ class SchedulerSettings(Settings, frozen=True, kw_only=True):
     unknown_vm_threshold: int = 30
     heartbeat_seconds: float = 5.0
     sweep_seconds: float = 5.0
+    stats_seconds: float = 5.0
     manage_mac_addresses: bool = False
     mac_addr_range: str = "02:C0:A1:00:00:00-02:C0:A1:00:FF:FF"
 

@@ -13,6 +13,7 @@ from contracts.instances import InstanceDocument, RestartVM, StartVM, TerminateV
 from contracts.macs import MacPoolDocument
 from contracts.messages import Message
 from contracts.nodes import NodeDocument, NodeHeartbeat, NodeHello
+from contracts.stats import StatsDocument
 from contracts.vms import VmReport
 from scheduler.domain.instance import Instance
 from scheduler.domain.limits import Limits, Moment
@@ -47,7 +48,7 @@ class Loader:
         cloud_id = await self._documents.cloud_id(str(uuid.uuid4()))
         pool = MacPool(await self._documents.mac_pool() or a_new_pool(moment.now), self._macs)
         pool.settle_in(moment.now)
-        world = World(self._limits, cloud_id, epoch, self._strategy, pool)
+        world = World(self._limits, cloud_id, epoch, self._strategy, pool, moment.tick)
         for group in await self._documents.groups():
             world.cluster.groups[group.id] = group
         subjects: list[Subject] = [pool]
@@ -134,6 +135,10 @@ class Loader:
         """The pool of MAC addresses, if nobody has observed its wish."""
         pool = await self._documents.mac_pool()
         return pool if pool is not None and pool.pending else None
+
+    async def write_stats(self, stats: StatsDocument) -> None:
+        """Show how busy the scheduler is."""
+        await self._documents.write_stats(stats)
 
     async def forget_images(self, before: datetime) -> None:
         """Remove image requests that ended before this moment."""

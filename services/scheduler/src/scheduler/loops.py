@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from chassis.bus.port import Bus
+from contracts.stats import StatsDocument
 from scheduler.domain.limits import Moment
 from scheduler.domain.world import World
 from scheduler.handlers.commands import observe_document
@@ -71,6 +72,17 @@ class Steps:
                 world.waiting.wake_all()
 
         await self._turns.step(step)
+
+    async def write_stats(self) -> None:
+        """Show how busy this scheduler is."""
+        found: list[StatsDocument] = []
+
+        def step(world: World, moment: Moment) -> None:
+            found.append(world.pace.stats(world.instances.values(), world.epoch, moment))
+
+        await self._turns.step(step)
+        for stats in found:
+            await self._loader.write_stats(stats)
 
     async def forget_images(self) -> None:
         """Remove image requests that have been shown for long enough; no message depends on one."""

@@ -14,12 +14,14 @@ from chassis.store.port import (
     UpdateMany,
     Write,
     literal_update,
+    plain,
 )
 from contracts.groups import GroupDocument
 from contracts.images import ImageRequestDocument, ImageState
 from contracts.instances import InstanceDocument
 from contracts.macs import POOL, MacPoolDocument
 from contracts.nodes import NodeDocument
+from contracts.stats import StatsDocument
 from contracts.templates import TemplateDocument
 from scheduler.domain.image_request import ImageRequest
 from scheduler.domain.instance import Instance
@@ -35,6 +37,7 @@ GROUPS = "groups"
 TEMPLATES = "templates"
 ENDED = "ended"
 CLOUD = "cloud"
+STATS_COLLECTION = "stats"
 
 COLLECTIONS: Mapping[type[Subject], str] = {
     Instance: INSTANCES,
@@ -128,6 +131,21 @@ class SchedulerStore:
     async def mac_pool(self) -> MacPoolDocument | None:
         """The pool of MAC addresses, if they were ever managed."""
         return await self._store.get(MAC_POOL, MacPoolDocument, POOL)
+
+    async def write_stats(self, stats: StatsDocument) -> None:
+        """Show how busy the scheduler is; the newest word stands."""
+        sets = {name: value for name, value in plain(stats).items() if name != "_id"}
+        await self._store.write(
+            [
+                Update(
+                    collection=STATS_COLLECTION,
+                    where={"_id": stats.id},
+                    change={"$set": sets},
+                    required=False,
+                    upsert=True,
+                )
+            ]
+        )
 
     async def images_to_recall(self) -> list[ImageRequestDocument]:
         """Image requests that have not ended, or whose end may not have been told."""

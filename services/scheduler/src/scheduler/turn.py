@@ -85,6 +85,7 @@ class Turns:
         """One batch of deliveries, as one turn."""
 
         def step(world: World, moment: Moment) -> None:
+            world.pace.handled(len(messages), moment)
             for message in messages:
                 HANDLERS[type(message)](world, message, moment)
 

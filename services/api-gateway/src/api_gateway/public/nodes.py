@@ -42,7 +42,10 @@ class PublicUsbDevice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PublicNode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The node object; counts and bytes are whole numbers."""
+    """The node object; counts and bytes are whole numbers.
+
+    ``update_error`` is ours: why the last wished update of the agent came to nothing.
+    """
 
     node_id: str
     node_name: str
@@ -70,6 +73,7 @@ class PublicNode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     timestamp: int
     agent_version: str
     groups: tuple[PublicGroup, ...] = ()
+    update_error: str = ""
 
 
 _encode = msgspec.json.Encoder().encode
@@ -139,6 +143,7 @@ def node(
                 for group_id in groups_of(spec, status)
                 if group_id in groups
             ),
+            update_error=status.upgrade_error,
         )
     )
 

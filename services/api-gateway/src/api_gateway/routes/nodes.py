@@ -1,4 +1,4 @@
-"""``/api/v1/node``, ``/api/v1/node/config`` and ``/api/v1/node/group``."""
+"""``/api/v1/node`` and, below it, ``config``, ``group`` and ``update``."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,7 +19,15 @@ _MODES = tuple(CapacityMode)
 class NodeRoutes:
     """Everything that can be asked of nodes."""
 
-    def __init__(self, store: GatewayStore, sync: Sync, reader: Reader, outgoing: Outgoing) -> None:
+    def __init__(
+        self,
+        store: GatewayStore,
+        sync: Sync,
+        reader: Reader,
+        outgoing: Outgoing,
+        version: str,
+    ) -> None:
+        self._version = version
         self._store = store
         self._sync = sync
         self._reader = reader
@@ -30,6 +38,7 @@ class NodeRoutes:
         return {
             "/api/v1/node": {"GET": self.get, "DELETE": self.delete},
             "/api/v1/node/config": {"POST": self.configure},
+            "/api/v1/node/update": {"PUT": self.update},
             "/api/v1/node/group": {"POST": self.join_groups, "DELETE": self.leave_groups},
         }
 
@@ -70,6 +79,12 @@ class NodeRoutes:
         self._sync.take_nodes([document])
         message = DeleteNode(node_id=identity, generation=document.generation, spec=document.spec)
         self._outgoing.send([message])
+        return envelope.OK
+
+    async def update(self, call: Call) -> bytes:
+        """Have every agent become the controller's version."""
+        for document in await self._store.upgrade_nodes(self._version, call.actor, call.request_id):
+            self._configured(document)
         return envelope.OK
 
     async def join_groups(self, call: Call) -> bytes:

@@ -1,4 +1,4 @@
-"""``/api/v1/status``: every client's test of the connection, so it never waits for anything."""
+"""``/api/v1/status`` and ``/config/v1/auth``: what clients ask first. Neither ever waits."""
 
 import msgspec
 
@@ -23,10 +23,14 @@ class StatusRoutes:
 
     def table(self) -> Routes:
         """Path to verb to function."""
-        return {"/api/v1/status": {"GET": self.get}}
+        return {"/api/v1/status": {"GET": self.get}, "/config/v1/auth": {"GET": self.auth}}
 
     async def get(self, _call: Call) -> bytes:
         """Version, licence, and whether the registry answered the last poll."""
         registry_status = "Running" if self._registry.running else "FAIL"
         body = self._fixed | {"registry_status": registry_status, "license": self._license}
         return envelope.ok(msgspec.json.encode(body))
+
+    async def auth(self, _call: Call) -> bytes:
+        """Which logins there are; an absent ``oidc`` tells clients that there is no such one."""
+        return envelope.ok(b"{}")

@@ -41,6 +41,10 @@ def _usb(request: Request, node: Node) -> bool:
     return not request.usb_device or node.free_usb[request.usb_device] > 0
 
 
+def _updating(_request: Request, node: Node) -> bool:
+    return node.status.upgrading_until is None
+
+
 def _drain(_request: Request, node: Node) -> bool:
     return not node.draining
 
@@ -59,6 +63,7 @@ STANDING: tuple[tuple[str, str, Filter], ...] = (
     ("architecture", "has another architecture", _architecture),
     ("online", "is offline", _online),
     ("licence", "has no valid licence", _licence),
+    ("updating", "is being updated", _updating),
     ("drain", "is in drain mode", _drain),
     ("clock", "has a clock that is too far off", _clock),
     ("capability", "has a driver that cannot honour an override", _capability),

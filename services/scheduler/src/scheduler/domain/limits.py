@@ -13,6 +13,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     after its last confirmed heartbeat. ``skew``: clocks may differ so much. ``offline``: a node
     silent so long is Offline. ``keep``: ended records stay so long. ``attempts``: starts tried.
     ``save``: an image that is not in the registry so long after the order is given up.
+    ``upgrade``: an agent that was told to upgrade is given so long to say hello.
     ``unknown_reports``: reports of a VM ordered away before a warning is said.
     """
 
@@ -23,6 +24,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     offline: float = 120.0
     keep: float = 60.0
     save: float = 6 * 3600.0
+    upgrade: float = 600.0
     resend: float = 4.0
     attempts: int = 5
     unknown_reports: int = 30

@@ -124,6 +124,8 @@ class Node(Subject):
         """The documented state of a node that is heard: a function of facts and wishes."""
         if not self.status.facts.license_valid:
             return NodeState.INVALID_LICENSE
+        if self.status.upgrading_until is not None:
+            return NodeState.UPDATING
         if self.draining:
             return NodeState.DRAIN
         return NodeState.ACTIVE
@@ -165,6 +167,22 @@ class Node(Subject):
         )
         self.index_facts()
         return True
+
+    def begin_upgrade(self, until: datetime, now: datetime) -> None:
+        """Its agent is told to become the wished version."""
+        self._upgrade(now, upgrading_until=until, upgrade_error="")
+
+    def end_upgrade(self, error: str, now: datetime) -> None:
+        """Nothing more is expected of the wished upgrade."""
+        self._upgrade(now, upgrading_until=None, upgrade_error=error)
+
+    def _upgrade(self, now: datetime, **changes: object) -> None:
+        self.status = msgspec.structs.replace(
+            self.status, upgrades=self.spec.upgrades, changed=now, **changes
+        )
+        state = self.state_now() if self.online else self.status.state
+        self.status = msgspec.structs.replace(self.status, state=state)
+        self.index_facts()
 
     def leave(self) -> None:
         """It is gone for everybody."""

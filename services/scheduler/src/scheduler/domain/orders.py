@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from contracts.images import PushImage
-from contracts.nodes import ConfigureAgent
+from contracts.nodes import ConfigureAgent, UpgradeAgent
 from contracts.vms import Overrides, RebootVm, RunVm, StopVm
 from scheduler.domain.image_request import ImageRequest
 from scheduler.domain.instance import Instance
@@ -106,6 +106,16 @@ class Orders:
             heartbeat=node.heartbeat or self._limits.heartbeat,
             rejoin=rejoin,
             central_logging=not node.spec.disable_central_logging,
+        )
+
+    def upgrade(self, node: Node, now: datetime) -> UpgradeAgent:
+        """Have the node's agent become the wished version."""
+        return UpgradeAgent(
+            node_id=node.id,
+            queue=node.queue,
+            deadline=self._deadline(now),
+            epoch=self._epoch,
+            version=node.spec.upgrade_to,
         )
 
     def rejoin(self, node_id: str, queue: str, now: datetime) -> ConfigureAgent:

@@ -14,6 +14,7 @@ from scheduler.domain.limits import Limits, Moment
 from scheduler.domain.macs import MacPool
 from scheduler.domain.node import Claim, Node
 from scheduler.domain.orders import Orders
+from scheduler.domain.pace import Pace
 from scheduler.domain.placement import Placed, Refusals, place
 from scheduler.domain.request import Request, request_of
 from scheduler.domain.waiting import Waiting
@@ -30,7 +31,13 @@ class World:
     """
 
     def __init__(
-        self, limits: Limits, cloud_id: str, epoch: int, strategy: Strategy, macs: MacPool
+        self,
+        limits: Limits,
+        cloud_id: str,
+        epoch: int,
+        strategy: Strategy,
+        macs: MacPool,
+        begun: float = 0.0,
     ) -> None:
         self.limits = limits
         self.epoch = epoch
@@ -38,6 +45,7 @@ class World:
         self.instances: dict[str, Instance] = {}
         self.cluster = Cluster(strategy)
         self.macs = macs
+        self.pace = Pace(begun)
         self.waiting = Waiting()
         self.on_node: defaultdict[str, dict[str, Instance]] = defaultdict(dict)
         self.under_way: dict[str, Instance] = {}
@@ -173,6 +181,7 @@ class World:
     def _send(self, instance: Instance, node: Node, request: Request, moment: Moment) -> None:
         limits = (self.limits.start, self.limits.validity)
         address = self.macs.take(request.mac_address)
+        self.pace.placed(instance, moment)
         instance.place(node.id, node.queue, self.epoch, moment.now, limits, address)
         self.touch(instance)
         self.order_run(instance, moment)

@@ -10,7 +10,14 @@ from contracts.images import ImagePushed, SaveImage
 from contracts.instances import RestartVM, StartVM, TerminateVM, UpdateVM
 from contracts.macs import FillMacPool, PurgeMacPool
 from contracts.messages import Message
-from contracts.nodes import ConfigureNode, DeleteNode, NodeGoodbye, NodeHeartbeat, NodeHello
+from contracts.nodes import (
+    AgentNotUpgraded,
+    ConfigureNode,
+    DeleteNode,
+    NodeGoodbye,
+    NodeHeartbeat,
+    NodeHello,
+)
 from contracts.vms import (
     ReportsMarked,
     VmFailed,
@@ -22,7 +29,7 @@ from contracts.vms import (
 )
 from scheduler.domain.limits import Moment
 from scheduler.domain.world import World
-from scheduler.handlers import commands, heartbeats, images, macs, nodes, reports
+from scheduler.handlers import commands, heartbeats, images, macs, nodes, reports, upgrades
 
 Handler = Callable[[World, Any, Moment], None]
 
@@ -50,6 +57,7 @@ REPORTS: dict[type[Message], Handler] = {
     NodeHello: heartbeats.node_hello,
     NodeHeartbeat: heartbeats.node_heartbeat,
     NodeGoodbye: nodes.node_goodbye,
+    AgentNotUpgraded: upgrades.agent_not_upgraded,
     ReportsMarked: reports.reports_marked,
 }
 """From the agents, and our own marks among them."""

@@ -19,6 +19,7 @@ from scheduler.domain.transitions import Cause
 from scheduler.domain.world import World
 from scheduler.handlers.images import repeat_push
 from scheduler.handlers.reports import order_away
+from scheduler.handlers.upgrades import back_again, upgrade_if_wished
 
 MISSED = 2
 """Heartbeats in a row without an attempt before it counts as unknown to its node."""
@@ -33,6 +34,8 @@ def node_hello(world: World, hello: NodeHello, moment: Moment) -> None:
     _heard(world, world.cluster.nodes[hello.node_id], hello, moment)
     node = world.cluster.nodes[hello.node_id]
     node.heartbeat = pace(world)
+    back_again(world, node, moment)
+    upgrade_if_wished(world, node, moment)
     world.orders.append(world.order.configure(node, moment.now))
 
 

@@ -5,6 +5,7 @@ from contracts.nodes import ConfigureNode, DeleteNode, NodeDocument, NodeGoodbye
 from scheduler.domain.limits import Moment
 from scheduler.domain.node import Node
 from scheduler.domain.world import World
+from scheduler.handlers.upgrades import upgrade_if_wished
 
 
 def configure_node(world: World, message: ConfigureNode, moment: Moment) -> None:
@@ -25,6 +26,7 @@ def configure_node(world: World, message: ConfigureNode, moment: Moment) -> None
     )
     world.touch_node(node, urgent=True, better=True)
     world.orders.append(world.order.configure(node, moment.now))
+    upgrade_if_wished(world, node, moment)
 
 
 def delete_node(world: World, message: DeleteNode, moment: Moment) -> None:

@@ -11,6 +11,7 @@ from scheduler.domain.limits import Moment
 from scheduler.domain.world import World
 from scheduler.handlers.heartbeats import pace
 from scheduler.handlers.images import end_overdue
+from scheduler.handlers.upgrades import end_overdue_upgrades
 
 
 def tick(world: World, moment: Moment) -> None:
@@ -18,6 +19,7 @@ def tick(world: World, moment: Moment) -> None:
     _silence(world, moment)
     _under_way(world, moment)
     end_overdue(world, moment)
+    end_overdue_upgrades(world, moment)
     _ended(world, moment)
 
 
