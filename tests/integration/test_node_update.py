@@ -9,6 +9,7 @@ from chassis.bus.memory import MemoryBus
 from chassis.clock import SystemClock
 from chassis.store.mongo import MongoStore
 from contracts.nodes import NodeState
+from node_agent.agent import Agent
 from node_agent.node import VERSION
 from tests.cloud import Cloud, running
 from tests.waiting import until
@@ -86,3 +87,21 @@ async def test_the_leader_writes_how_busy_it_is(cloud):
     assert stats["tasks_per_second"] > 0
     assert sum(stats["instances"].values()) == len(ids)
     assert stats["nodes"] == {"Active": 1}
+
+
+async def test_settings_of_the_cloud_reach_nodes_and_starts(cloud):
+    await cloud.agent("n1")
+    await cloud.ready(1)
+    address = "http://registry.example:8089"
+    wish = {"registry_address": address, "central_logging": False}
+    assert (await cloud.call("PUT", "config", wish))["status"] == "OK"
+    await until(lambda: _node_of(cloud, "n1").registry == address)
+    [vm] = await cloud.start()
+    await cloud.reaches([vm], "Started")
+    assert (await cloud.show(vm))["anka_registry"] == address
+
+
+def _node_of(cloud, node_id):
+    agents = [part for service, _ in cloud._running for part in service._parts]
+    [agent] = [part for part in agents if isinstance(part, Agent) and node_id in part.nodes]
+    return agent.nodes[node_id]

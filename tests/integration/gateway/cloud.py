@@ -102,8 +102,7 @@ class Cloud:
             "distribution.*.v1",
             "image.save.v1",
             "template.remove.v1",
-            "endpoint.changed.v1",
-            "macs.*.v1",
+            *("endpoint.changed.v1", "macs.*.v1", "configuration.*.v1"),
         )
         queue = Queue(name="test.scheduler", keys=keys, kind=QueueKind.WORK)
         await self.bus.consume(queue, self._receive)

@@ -1,6 +1,7 @@
 """Every message type, found once: for decoders, golden samples and the message table."""
 
 from contracts import (
+    configuration,
     distributions,
     events,
     groups,
@@ -15,6 +16,7 @@ from contracts import (
 from contracts.messages import Message, tag_of
 
 _MODULES = (
+    configuration,
     instances,
     vms,
     nodes,

@@ -215,12 +215,14 @@ class ConfigureAgent(Order, frozen=True, kw_only=True, tag="agent.configure.v1")
     """How the agent shall behave; ``heartbeat`` in seconds. ``version`` grows.
 
     ``rejoin``: the cloud does not know the node; say NodeHello.
+    ``registry``: the address that operators gave all nodes; "" for the agent's own setting.
     """
 
     version: int = 0
     heartbeat: float = 5.0
     rejoin: bool = False
     central_logging: bool = True
+    registry: str = ""
 
 
 class UpgradeAgent(Order, frozen=True, kw_only=True, tag="agent.upgrade.v1"):

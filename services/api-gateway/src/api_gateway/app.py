@@ -4,6 +4,7 @@ import structlog
 
 from api_gateway.catalogue import Catalogue
 from api_gateway.config import Settings
+from api_gateway.configuration import Configuration
 from api_gateway.endpoint_store import EndpointStore
 from api_gateway.event_reader import EventReader
 from api_gateway.exporter.exporter import Exporter
@@ -19,6 +20,7 @@ from api_gateway.registry_client import Registry
 from api_gateway.registry_logs import RegistryLogs
 from api_gateway.request_store import RequestStore
 from api_gateway.resources import Resources
+from api_gateway.routes.configuration import ConfigurationRoutes
 from api_gateway.routes.distributions import CacheRoutes, DistributionRoutes
 from api_gateway.routes.events import EventRoutes
 from api_gateway.routes.groups import GroupRoutes
@@ -77,22 +79,22 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
     catalogue = Catalogue(projection, sync, documents, registry)
     reader = Reader(projection, sync, documents)
     resources = Resources(projection, sync)
-    address, version = settings.registry_address, settings.version or running_version()
+    configuration = Configuration(store, settings.registry_address)
+    version = settings.version or running_version()
     endpoints, events, macs = EndpointStore(store), EventReader(store), MacStore(store)
-    starts = Starts(documents, reader, catalogue, intake, macs, clock, address)
+    starts = Starts(documents, reader, catalogue, intake, macs, clock, configuration)
     routes = {
         **InstanceRoutes(documents, sync, reader, resources, starts, outgoing).table(),
         **NodeRoutes(documents, sync, reader, outgoing, version).table(),
         **GroupRoutes(documents, sync, reader, outbox, outgoing, clock).table(),
         **TemplateRoutes(projection, sync, catalogue, registry).table(),
-        **ResourceRoutes(resources).table(),
-        **MacRoutes(macs, resources, outgoing).table(),
-        **_long_running(store, reader, catalogue, outbox, outgoing, clock, address),
+        **_of_the_cloud(resources, macs, documents, projection, sync, outgoing),
+        **_long_running(store, reader, catalogue, outbox, outgoing, clock, configuration),
         **LogRoutes(logs).table(),
         **EventRoutes(events).table(),
         **WebhookRoutes(endpoints, events, outbox, outgoing, clock).table(),
-        **StatsRoutes(documents, projection, sync).table(),
-        **StatusRoutes(registry, address, version, settings.license).table(),
+        **ConfigurationRoutes(configuration, outbox, clock).table(),
+        **StatusRoutes(registry, configuration, version, settings.license).table(),
     }
     app = application(routes, health, Packages(settings.packages), settings.max_body)
     server = WebServer(app, settings.host, settings.port)
@@ -106,11 +108,26 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
         logs,
         sync,
         Dispatcher(bus, [projection_queue()], HEARD, sync.move, clock, sync.subscribed),
-        *_loops(settings, sync, outbox, registry, clock),
+        *_loops(settings, sync, outbox, registry, configuration, clock),
         server,
         metrics_server(SERVICE, health, settings.metrics_host, settings.metrics_port, exporter),
     ]
     return Gateway(parts, health, server)
+
+
+def _of_the_cloud(
+    resources: Resources,
+    macs: MacStore,
+    documents: GatewayStore,
+    projection: Projection,
+    sync: Sync,
+    outgoing: Outgoing,
+) -> Routes:
+    return {
+        **ResourceRoutes(resources).table(),
+        **MacRoutes(macs, resources, outgoing).table(),
+        **StatsRoutes(documents, projection, sync).table(),
+    }
 
 
 def _long_running(
@@ -120,23 +137,29 @@ def _long_running(
     outbox: Outbox,
     outgoing: Outgoing,
     clock: Clock,
-    registry: str,
+    configuration: Configuration,
 ) -> Routes:
     requests = RequestStore(store)
     return {
-        **DistributionRoutes(requests, reader, catalogue, outgoing, clock, registry).table(),
+        **DistributionRoutes(requests, reader, catalogue, outgoing, clock, configuration).table(),
         **CacheRoutes(requests, outbox).table(),
-        **ImageRoutes(requests, reader, catalogue, outgoing, clock, registry).table(),
+        **ImageRoutes(requests, reader, catalogue, outgoing, clock, configuration).table(),
     }
 
 
 def _loops(
-    settings: Settings, sync: Sync, outbox: Outbox, registry: Registry, clock: Clock
+    settings: Settings,
+    sync: Sync,
+    outbox: Outbox,
+    registry: Registry,
+    configuration: Configuration,
+    clock: Clock,
 ) -> list[Part]:
     return [
         Loop("compare", settings.compare_seconds, sync.compare, clock),
         Loop("compare_while_deaf", _DEAF_SECONDS, sync.compare_while_deaf, clock),
         Loop("groups", settings.groups_seconds, sync.reread_groups, clock),
+        Loop("configuration", settings.groups_seconds, configuration.reread, clock),
         Loop("outbox", settings.outbox_seconds, outbox.flush, clock),
         Loop("registry", settings.registry_poll_seconds, registry.poll, clock),
     ]

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Collection, Iterable, Sequence
 
 from api_gateway.catalogue import Catalogue
+from api_gateway.configuration import Configuration
 from api_gateway.documents import Remembered
 from api_gateway.domain.honour import objection
 from api_gateway.domain.start_request import StartRequest
@@ -19,7 +20,7 @@ _OTHER_BODY = "Idempotency-Key was used with another request"
 
 
 class Starts:
-    """Accepts what may ever run. ``registry`` is the address that agents are given."""
+    """Accepts what may ever run."""
 
     def __init__(
         self,
@@ -29,7 +30,7 @@ class Starts:
         intake: Intake,
         macs: MacStore,
         clock: Clock,
-        registry: str,
+        configuration: Configuration,
     ) -> None:
         self._store = store
         self._reader = reader
@@ -37,7 +38,7 @@ class Starts:
         self._intake = intake
         self._macs = macs
         self._clock = clock
-        self._registry = registry
+        self._configuration = configuration
 
     async def accept(self, request: StartRequest, actor: str, request_id: str) -> Sequence[str]:
         """Ids of new instances, all durable; Refused when they could never run."""
@@ -86,7 +87,7 @@ class Starts:
     async def _spec(self, request: StartRequest, actor: str, request_id: str) -> InstanceSpec:
         return InstanceSpec(
             template=await self._catalogue.resolve(request.vmid, request.tag, request.version),
-            registry=self._registry,
+            registry=await self._configuration.registry(),
             wanted_version=request.version,
             name=request.name,
             external_id=request.external_id,

@@ -76,7 +76,12 @@ class Control:
             "config": config,
             "process": self._process,
             "nodes": [
-                {"node_id": node.host.node_id, "name": node.host.name, "queue": node.queue}
+                {
+                    "node_id": node.host.node_id,
+                    "name": node.host.name,
+                    "queue": node.queue,
+                    "registry": node.registry,
+                }
                 for node in self._agent.nodes.values()
             ],
         }

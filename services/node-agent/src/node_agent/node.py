@@ -46,7 +46,10 @@ class Joined:
 
 
 class Node:
-    """A host's identity, its VMs and its voice. ``heartbeat`` in seconds between two."""
+    """A host's identity, its VMs and its voice. ``heartbeat`` in seconds between two.
+
+    ``registry``: the address that the controller gave all nodes, "" for the agent's own setting.
+    """
 
     def __init__(
         self, host: Host, joined: Joined, heartbeat: float, upgrade_program: str = ""
@@ -56,6 +59,7 @@ class Node:
         self.templates = Templates(host)
         self.upgrades = Upgrades(host, upgrade_program)
         self.heartbeat = heartbeat
+        self.registry = ""
         self._joined = joined
         self._own_queue = "" if joined.queue == host.node_id else joined.queue
         self._config_version = 0
@@ -90,6 +94,7 @@ class Node:
         if order.version >= self._config_version:
             self._config_version = order.version
             self.heartbeat = order.heartbeat
+            self.registry = order.registry
             if self.host.shipping is not None:
                 self.host.shipping.enabled = order.central_logging
         return self.say_hello if order.rejoin else _nothing

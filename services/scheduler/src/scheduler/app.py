@@ -59,7 +59,7 @@ def build(
             Leader(lease, turns, dispatcher, clock, settings.lease_seconds / 4),
             Loop("tick", 1.0, steps.tick, clock),
             Loop("sweep", settings.sweep_seconds, steps.sweep, clock),
-            Loop("groups", 2.0, steps.read_groups, clock),
+            Loop("settings", 2.0, steps.read_settings, clock),
             Loop("stats", settings.stats_seconds, steps.write_stats, clock),
             Loop("resend", 1.0, turns.resend, clock),
             Loop("outboxes", _CLEAN_SECONDS, turns.clean_outboxes, clock),

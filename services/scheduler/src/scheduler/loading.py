@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from contracts.configuration import ConfigurationDocument
 from contracts.documents import Said, say
 from contracts.groups import GroupDocument
 from contracts.images import ImageRequestDocument, SaveImage
@@ -49,6 +50,7 @@ class Loader:
         pool = MacPool(await self._documents.mac_pool() or a_new_pool(moment.now), self._macs)
         pool.settle_in(moment.now)
         world = World(self._limits, cloud_id, epoch, self._strategy, pool, moment.tick)
+        world.order.configuration = await self._documents.configuration()
         for group in await self._documents.groups():
             world.cluster.groups[group.id] = group
         subjects: list[Subject] = [pool]
@@ -143,6 +145,10 @@ class Loader:
     async def forget_images(self, before: datetime) -> None:
         """Remove image requests that ended before this moment."""
         await self._documents.forget_images(before)
+
+    async def configuration(self) -> ConfigurationDocument:
+        """What operators set for the whole cloud."""
+        return await self._documents.configuration()
 
     async def groups(self) -> dict[str, GroupDocument]:
         """All node groups, by id."""

@@ -8,6 +8,7 @@ from scheduler.domain.limits import Moment
 from scheduler.domain.world import World
 from scheduler.handlers.commands import observe_document
 from scheduler.handlers.macs import observe_pool
+from scheduler.handlers.nodes import obey
 from scheduler.handlers.nodes import observe_document as observe_node
 from scheduler.handlers.timers import tick
 from scheduler.loading import Loader
@@ -60,13 +61,15 @@ class Steps:
         if images:
             await self._turns.handle(images)
 
-    async def read_groups(self) -> None:
-        """Node groups are the gateway's; read them anew."""
+    async def read_settings(self) -> None:
+        """Node groups and the configuration are the gateway's; read them anew."""
         if not self._turns.leading:
             return
         groups = await self._loader.groups()
+        configuration = await self._loader.configuration()
 
-        def step(world: World, _moment: Moment) -> None:
+        def step(world: World, moment: Moment) -> None:
+            obey(world, configuration, moment)
             if world.cluster.groups != groups:
                 world.cluster.groups = groups
                 world.waiting.wake_all()

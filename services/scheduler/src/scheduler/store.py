@@ -16,6 +16,8 @@ from chassis.store.port import (
     literal_update,
     plain,
 )
+from contracts.configuration import CLOUD as CLOUD_SETTINGS
+from contracts.configuration import ConfigurationDocument, as_the_services_were_set
 from contracts.groups import GroupDocument
 from contracts.images import ImageRequestDocument, ImageState
 from contracts.instances import InstanceDocument
@@ -37,6 +39,7 @@ GROUPS = "groups"
 TEMPLATES = "templates"
 ENDED = "ended"
 CLOUD = "cloud"
+CONFIGURATION = "configuration"
 STATS_COLLECTION = "stats"
 
 COLLECTIONS: Mapping[type[Subject], str] = {
@@ -106,6 +109,11 @@ class SchedulerStore:
     async def groups(self) -> list[GroupDocument]:
         """All node groups."""
         return await self._store.find(GROUPS, GroupDocument, {})
+
+    async def configuration(self) -> ConfigurationDocument:
+        """What operators set for the whole cloud."""
+        found = await self._store.get(CONFIGURATION, ConfigurationDocument, CLOUD_SETTINGS)
+        return found or as_the_services_were_set()
 
     async def instances(self) -> list[InstanceDocument]:
         """All instances."""

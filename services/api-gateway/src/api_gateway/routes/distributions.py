@@ -5,6 +5,7 @@ import uuid
 import msgspec
 
 from api_gateway.catalogue import Catalogue
+from api_gateway.configuration import Configuration
 from api_gateway.domain.fields import Fields
 from api_gateway.outbox import Outbox
 from api_gateway.outgoing import Outgoing
@@ -25,7 +26,7 @@ from contracts.templates import RemoveTemplateFromNodes
 
 
 class DistributionRoutes:
-    """Sends templates to nodes ahead of time. ``registry`` is the address that agents are given."""
+    """Sends templates to nodes ahead of time."""
 
     def __init__(
         self,
@@ -34,14 +35,14 @@ class DistributionRoutes:
         catalogue: Catalogue,
         outgoing: Outgoing,
         clock: Clock,
-        registry: str,
+        configuration: Configuration,
     ) -> None:
         self._requests = requests
         self._reader = reader
         self._catalogue = catalogue
         self._outgoing = outgoing
         self._clock = clock
-        self._registry = registry
+        self._configuration = configuration
 
     def table(self) -> Routes:
         """Path to verb to function."""
@@ -103,7 +104,7 @@ class DistributionRoutes:
         group_id = fields.text("group_id")
         return DistributionSpec(
             template=await self._catalogue.resolve(template_id, tag, version),
-            registry=self._registry,
+            registry=await self._configuration.registry(),
             node_ids=await self._nodes(chosen, group_id),
             group_id=group_id,
             actor=call.actor,

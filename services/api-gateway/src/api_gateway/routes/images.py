@@ -5,6 +5,7 @@ import uuid
 import msgspec
 
 from api_gateway.catalogue import Catalogue
+from api_gateway.configuration import Configuration
 from api_gateway.domain import go_base64
 from api_gateway.domain.image_request import ImageRequest, read_image_request
 from api_gateway.outgoing import Outgoing
@@ -34,7 +35,7 @@ _SCRIPT_SECONDS = 3600
 
 
 class ImageRoutes:
-    """Requests to save an image. ``registry`` is the address that agents push to."""
+    """Requests to save an image."""
 
     def __init__(
         self,
@@ -43,14 +44,14 @@ class ImageRoutes:
         catalogue: Catalogue,
         outgoing: Outgoing,
         clock: Clock,
-        registry: str,
+        configuration: Configuration,
     ) -> None:
         self._requests = requests
         self._reader = reader
         self._catalogue = catalogue
         self._outgoing = outgoing
         self._clock = clock
-        self._registry = registry
+        self._configuration = configuration
 
     def table(self) -> Routes:
         """Path to verb to function."""
@@ -75,13 +76,13 @@ class ImageRoutes:
             raise Refused(f"instance is {state}: only one that is Started can be saved")
         if request.target_id is not None:
             await self._catalogue.resolve(request.target_id, None, None)
-        document = self._document(request, entry, call)
+        document = await self._document(request, entry, call)
         await self._requests.add_image(document)
         if document.pending:
             self._outgoing.send([_command(document)])
         return envelope.ok(msgspec.json.encode({"request_id": document.id}))
 
-    def _document(
+    async def _document(
         self, request: ImageRequest, entry: InstanceEntry, call: Call
     ) -> ImageRequestDocument:
         now = self._clock.now()
@@ -104,7 +105,7 @@ class ImageRoutes:
                 revert_tag=request.revert_tag,
                 suspend_sanity_test=request.suspend_sanity_test,
                 cancel_on_script_failure=request.cancel_on_script_failure,
-                registry=self._registry,
+                registry=await self._configuration.registry(),
                 actor=call.actor,
                 request_id=call.request_id,
             ),

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from api_gateway.configuration import Configuration
 from api_gateway.public import envelope
 from api_gateway.registry_client import Registry
 from api_gateway.web import Call, Routes
@@ -11,14 +12,11 @@ class StatusRoutes:
     """What the cloud says of itself."""
 
     def __init__(
-        self, registry: Registry, registry_address: str, version: str, license_: str
+        self, registry: Registry, configuration: Configuration, version: str, license_: str
     ) -> None:
         self._registry = registry
-        self._fixed = {
-            "status": "Running",
-            "version": version,
-            "registry_address": registry_address,
-        }
+        self._configuration = configuration
+        self._version = version
         self._license = license_
 
     def table(self) -> Routes:
@@ -27,8 +25,13 @@ class StatusRoutes:
 
     async def get(self, _call: Call) -> bytes:
         """Version, licence, and whether the registry answered the last poll."""
-        registry_status = "Running" if self._registry.running else "FAIL"
-        body = self._fixed | {"registry_status": registry_status, "license": self._license}
+        body = {
+            "status": "Running",
+            "version": self._version,
+            "registry_address": self._configuration.registry_address,
+            "registry_status": "Running" if self._registry.running else "FAIL",
+            "license": self._license,
+        }
         return envelope.ok(msgspec.json.encode(body))
 
     async def auth(self, _call: Call) -> bytes:

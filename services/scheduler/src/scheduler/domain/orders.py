@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from contracts.configuration import as_the_services_were_set
 from contracts.images import PushImage
 from contracts.nodes import ConfigureAgent, UpgradeAgent
 from contracts.vms import Overrides, RebootVm, RunVm, StopVm
@@ -14,12 +15,16 @@ from scheduler.domain.node import Node
 
 
 class Orders:
-    """Orders of one leader: all carry its ``epoch`` and a deadline."""
+    """Orders of one leader: all carry its ``epoch`` and a deadline.
+
+    ``configuration``: what operators set for the whole cloud.
+    """
 
     def __init__(self, limits: Limits, cloud_id: str, epoch: int) -> None:
         self._limits = limits
         self._cloud_id = cloud_id
         self._epoch = epoch
+        self.configuration = as_the_services_were_set()
 
     def run(self, instance: Instance, now: datetime) -> RunVm:
         """Have the instance's attempt running."""
@@ -95,17 +100,18 @@ class Orders:
             valid_until=status.deadline,
         )
 
-    def configure(self, node: Node, now: datetime, *, rejoin: bool = False) -> ConfigureAgent:
-        """Tell a node how to behave."""
+    def configure(self, node: Node, now: datetime) -> ConfigureAgent:
+        """Tell a node how to behave. Both wishes only grow, so the version does."""
         return ConfigureAgent(
             node_id=node.id,
             queue=node.queue,
             deadline=self._deadline(now),
             epoch=self._epoch,
-            version=node.generation,
+            version=node.generation + self.configuration.generation,
             heartbeat=node.heartbeat or self._limits.heartbeat,
-            rejoin=rejoin,
-            central_logging=not node.spec.disable_central_logging,
+            central_logging=self.configuration.central_logging
+            and not node.spec.disable_central_logging,
+            registry=self.configuration.registry_address,
         )
 
     def upgrade(self, node: Node, now: datetime) -> UpgradeAgent:

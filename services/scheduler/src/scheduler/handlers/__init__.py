@@ -6,6 +6,7 @@ A handler changes the world in memory; the turn around it loads, places, commits
 from collections.abc import Callable
 from typing import Any
 
+from contracts.configuration import ConfigurationChanged
 from contracts.images import ImagePushed, SaveImage
 from contracts.instances import RestartVM, StartVM, TerminateVM, UpdateVM
 from contracts.macs import FillMacPool, PurgeMacPool
@@ -41,6 +42,7 @@ COMMANDS: dict[type[Message], Handler] = {
     SaveImage: images.save_image,
     ConfigureNode: nodes.configure_node,
     DeleteNode: nodes.delete_node,
+    ConfigurationChanged: nodes.configuration_changed,
     FillMacPool: macs.pool_wish_changed,
     PurgeMacPool: macs.pool_wish_changed,
 }

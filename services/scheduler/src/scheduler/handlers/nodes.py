@@ -1,5 +1,6 @@
 """Wishes about nodes, and their farewell."""
 
+from contracts.configuration import ConfigurationChanged, ConfigurationDocument
 from contracts.events import EventKind
 from contracts.nodes import ConfigureNode, DeleteNode, NodeDocument, NodeGoodbye
 from scheduler.domain.limits import Moment
@@ -60,6 +61,21 @@ def observe_document(world: World, document: NodeDocument, moment: Moment) -> No
         configure_node(
             world, ConfigureNode(node_id=node_id, generation=generation, spec=spec), moment
         )
+
+
+def configuration_changed(world: World, fact: ConfigurationChanged, moment: Moment) -> None:
+    """Operators changed what holds for all nodes."""
+    obey(world, fact.configuration, moment)
+
+
+def obey(world: World, configuration: ConfigurationDocument, moment: Moment) -> None:
+    """Tell every node, if this is newer than what they were told."""
+    if configuration.generation <= world.order.configuration.generation:
+        return
+    world.order.configuration = configuration
+    world.orders += [
+        world.order.configure(node, moment.now) for node in world.cluster.nodes.values()
+    ]
 
 
 def _remove(world: World, node: Node, moment: Moment) -> None:
