@@ -77,3 +77,9 @@ def test_one_mac_address_serves_one_instance():
     refused = objection(wanted, 2, [])
     assert refused is not None
     assert refused.startswith("mac_address: ")
+
+
+@pytest.mark.parametrize("field", Overrides.__struct_fields__)
+def test_every_override_is_refused_by_its_name_where_no_node_honours_it(field):
+    refused = objection(spec(**{field: "x"}), 1, [()])
+    assert refused == f"{field}: no node of this cloud supports it"

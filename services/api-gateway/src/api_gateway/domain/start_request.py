@@ -28,7 +28,7 @@ _FORCE = ("forceOn", "forceOff")
 class StartRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What somebody wants started; without ``tag`` and ``version`` the latest.
 
-    ``priority`` 0 is unset.
+    ``priority`` 0 is unset. ``group`` names a permission group.
     """
 
     vmid: str
@@ -39,6 +39,7 @@ class StartRequest(msgspec.Struct, frozen=True, kw_only=True):
     external_id: str | None = None
     metadata: dict[str, MetadataValue] | None = None
     node_id: str | None = None
+    group: str | None = None
     group_id: str | None = None
     priority: int = 0
     name_template: str = ""
@@ -47,9 +48,8 @@ class StartRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_start_request(fields: Fields) -> StartRequest:
-    """The request, or BadField naming what is wrong; the permission ``group`` is only checked."""
+    """The request, or BadField naming what is wrong."""
     count = fields.integer("count", 1, MAX_COUNT, numeric_text=True) or 1
-    fields.text("group")
     return StartRequest(
         vmid=fields.required_text("vmid"),
         tag=fields.text("tag"),
@@ -59,6 +59,7 @@ def read_start_request(fields: Fields) -> StartRequest:
         external_id=fields.text("external_id"),
         metadata=read_metadata(fields),
         node_id=fields.text("node_id"),
+        group=fields.text("group"),
         group_id=fields.text("group_id"),
         priority=fields.integer("priority", 1, MAX_PRIORITY, numeric_text=True) or 0,
         name_template=fields.text("name_template") or "",
