@@ -13,9 +13,9 @@ What every driver promises, and this one does without a real VM:
 - ``run_script`` runs in the guest; a failing script is a result and no error. The make-believe
   shell knows three words, one a line: ``sleep N``, ``echo TEXT`` and ``exit N``; others do nothing.
   Beyond the time limit the result has ``return_code`` -1 and ``did_timeout``.
-- ``restart`` and ``stop`` keep the disk, the ports and the MAC. A restart may change the password
-  and the USB device; what it cannot have fails before the VM is stopped. A guest may shut itself
-  down at any time: its status is ``stopped`` then, and the VM is still there.
+- ``restart`` and ``stop`` keep the disk, the ports and the MAC. A restart may change password and
+  USB device, and fails before it stops anything when it cannot. A guest may shut itself down at
+  any time: its status is ``stopped`` then, and the VM is still there.
 - ``save`` suspends or stops a running VM and makes an image of it: the same one until the VM runs
   again, so that a save that broke off can be repeated. After it, or after any failure of it,
   ``start`` has the VM run on. A VM that is stopped cannot be suspended: HostFault.
@@ -70,7 +70,7 @@ from node_agent.drivers.simulated_host import (
     SimulatedVm,
 )
 from node_agent.drivers.simulated_image import image_of
-from node_agent.drivers.simulated_ports import HostPorts
+from node_agent.drivers.simulated_ports import Addresses, HostPorts
 from node_agent.drivers.simulated_shell import read_script
 
 _PULL_STEPS = 10
@@ -104,13 +104,11 @@ class SimulatedDriver:
         self._delays = delays
         self.faults = Faults(faults)
         self._hardware = hardware
-        self._last_address = 1
+        self._addresses = Addresses()
         self.hypervisor = Hypervisor(state_dir / node_id if state_dir else None)
-        self._ports = HostPorts(
-            rule for vm in self.hypervisor.vms.values() for rule in vm.info.port_forwarding
-        )
-        self._devices = Devices(hardware.usb_devices, hardware.vlans)
-        self._facts = hardware.facts
+        held = (rule for vm in self.hypervisor.vms.values() for rule in vm.info.port_forwarding)
+        self._ports = HostPorts(held)
+        self._devices = Devices(hardware, self.hypervisor.vms)
 
     def history(self) -> Sequence[HistoryLine]:
         """What was done to the VMs of this host, oldest first."""
@@ -130,10 +128,7 @@ class SimulatedDriver:
 
     async def facts(self) -> HostFacts:
         """See VmDriver."""
-        if not self._devices.claims:
-            return self._facts
-        devices = self._devices.usb(self.hypervisor.vms.values())
-        return msgspec.structs.replace(self._facts, usb_devices=devices)
+        return self._devices.facts()
 
     async def usage(self) -> NodeUsage:
         """See VmDriver."""
@@ -154,14 +149,7 @@ class SimulatedDriver:
             progress(step / _PULL_STEPS)
             await self._clock.sleep(self._delays.pull / _PULL_STEPS)
         progress(1.0)
-        cached = CachedTemplate(
-            id=template.id,
-            name=template.name,
-            tag=template.tag,
-            digest=template.digest,
-            layers=(template.digest,),
-        )
-        self.hypervisor.keep_template(cached, template.size)
+        self.hypervisor.keep_template(template)
         self._after(fault, "")
 
     async def evict(self, template: CachedTemplate | None) -> None:
@@ -182,12 +170,11 @@ class SimulatedDriver:
             raise HostFault(f"{spec.template.name}:{spec.template.tag} is not in the cache")
         if self._delays.clone:
             await self._clock.sleep(self._delays.clone)
-        self._devices.check(spec.overrides, self.hypervisor.vms.values())
+        self._devices.check(spec.overrides)
         self.hypervisor.touch_template(spec.template.digest)
         now = self._clock.now()
         forwards = self._ports.forward(spec.overrides.port_forwarding_override)
-        vm = make(spec, forwards, now)
-        self.hypervisor.save(vm, "clone", now)
+        self.hypervisor.save(make(spec, forwards, now), "clone", now)
         self._after(fault, spec.name)
 
     async def start(self, name: str) -> VmInfo:
@@ -216,9 +203,7 @@ class SimulatedDriver:
     async def restart(self, name: str, changes: Overrides = NO_CHANGES) -> VmInfo:
         """See VmDriver."""
         vm = self._vm(name)
-        if changes.usb_device is not None:
-            others = [other for other in self.hypervisor.vms.values() if other is not vm]
-            self._devices.check(changes, others)
+        self._devices.check(changes, but=vm)
         end(vm, self._clock.now())
         change(vm, changes)
         return await self._boot(name, "restart")
@@ -286,7 +271,7 @@ class SimulatedDriver:
             await self._clock.sleep(self._delays.start)
         if self._now(vm).status != RUNNING:
             now = self._clock.now()
-            boot(vm, self._next_address(), self._delays, now)
+            boot(vm, self._addresses.next(), self._delays, now)
             self.hypervisor.save(vm, verb, now)
         info = self._now(vm)
         self._after(fault, name)
@@ -304,10 +289,6 @@ class SimulatedDriver:
                 return msgspec.structs.replace(vm.info, ip="")
             vm.ready_at = None
         return vm.info
-
-    def _next_address(self) -> str:
-        self._last_address = self._last_address % 253 + 1
-        return f"192.168.64.{self._last_address + 1}"
 
     def _vm(self, name: str) -> SimulatedVm:
         vm = self.hypervisor.vms.get(name)

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from contracts.nodes import CachedTemplate, HypervisorVersion, NodeUsage
+from contracts.templates import TemplateRef
 from contracts.vms import Overrides, VmInfo
 from node_agent.drivers.port import HostFacts
 
@@ -180,11 +181,14 @@ class Hypervisor:
             used_disk=used,
         )
 
-    def keep_template(self, template: CachedTemplate, size: int) -> None:
+    def keep_template(self, template: TemplateRef) -> None:
         """Put a tag at the recently used end of the cache."""
-        self.templates.pop(template.digest, None)
-        self.templates[template.digest] = template
-        self.sizes[template.digest] = size
+        digest = template.digest
+        self.templates.pop(digest, None)
+        self.templates[digest] = CachedTemplate(
+            id=template.id, name=template.name, tag=template.tag, digest=digest, layers=(digest,)
+        )
+        self.sizes[digest] = template.size
         self._save_templates()
 
     def drop_template(self, digest: str) -> None:

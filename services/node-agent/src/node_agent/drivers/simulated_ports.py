@@ -1,4 +1,4 @@
-"""The host ports of a simulated host."""
+"""The host ports of a simulated host, and the addresses of its guests."""
 
 from collections.abc import Iterable, Sequence
 
@@ -37,3 +37,15 @@ class HostPorts:
         while port in self._taken or port in wished:
             port += 1
         return port
+
+
+class Addresses:
+    """Hands out one address after the other, from the beginning again after the last."""
+
+    def __init__(self) -> None:
+        self._last = 1
+
+    def next(self) -> str:
+        """The address of the next guest that boots."""
+        self._last = self._last % 253 + 1
+        return f"192.168.64.{self._last + 1}"
