@@ -106,6 +106,27 @@ async def test_a_scheduler_without_management_says_so(cloud):
     await until(off)
 
 
+async def test_what_a_silent_node_may_still_have_is_remembered_beyond_its_record(cloud):
+    one = MANAGED | {"mac_addr_range": "02:00:00:00:00:01-02:00:00:00:00:01"}
+    scheduler = await cloud.scheduler(**one)
+    agent = await cloud.agent("n3", max_vm_count=9)
+    await cloud.ready(3)
+    [vm] = await cloud.start(node_id="n3")
+    await cloud.reaches([vm], "Started")
+    await agent.kill()
+    await cloud.reaches([vm], "Error")
+    await cloud.call("DELETE", "vm", {"id": vm})
+    await cloud.reaches([vm], "")
+    await scheduler.kill()
+    await cloud.scheduler(**one)
+    [waiter] = await cloud.start(node_id="n2")
+    await until(lambda: _wait_for_an_address(cloud, 1))
+    assert list(cloud.live_vms()) == [vm]
+    await cloud.agent("n3", max_vm_count=9)
+    await cloud.reaches([waiter], "Started")
+    assert list(cloud.live_vms()) == [waiter]
+
+
 async def _so_many(cloud, count):
     return len(await started(cloud)) == count
 

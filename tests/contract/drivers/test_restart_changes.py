@@ -6,6 +6,8 @@ from contracts.vms import Overrides
 from node_agent.drivers.port import CannotHonour, Capability, HostFault
 from tests.drivers import DriverUnderTest
 
+pytestmark = pytest.mark.timeout(300)  # a busy machine boots ten times slower than an idle one
+
 
 async def test_a_restart_may_set_another_password(driver_under_test: DriverUnderTest) -> None:
     driver = await driver_under_test.ready()

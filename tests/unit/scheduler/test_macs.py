@@ -6,6 +6,7 @@ import pytest
 from chassis.config import BadSettings
 from contracts.instances import InstanceDocument
 from contracts.macs import FillMacPool, MacPoolSpec, PurgeMacPool, mac_number, mac_text
+from contracts.nodes import DeleteNode, NodeSpec
 from contracts.vms import Overrides, RunVm
 from scheduler.config import SchedulerSettings, parse_range
 from scheduler.domain.macs import MacRange
@@ -197,6 +198,53 @@ def test_a_silent_node_s_vms_keep_their_addresses():
     assert all(instance.status.lost for instance in instances)
     cloud.join("other", capacity=9, capabilities=("mac_address",))
     assert reasons(start(cloud)[0]) == ["mac"]
+
+
+@pytest.fixture
+def forsaken():
+    """A cloud with one address; its holder was ended while its node was silent, and is gone."""
+    cloud = a_cloud(MacRange(POOL.first, POOL.first), offline=30, keep=10)
+    [instance] = start(cloud)
+    cloud.started(instance)
+    cloud.later(60)
+    cloud.terminate(instance)
+    cloud.later(40)
+    assert instance.status.ended
+    cloud.join("other", capacity=9, capabilities=("mac_address",))
+    cloud.later(11)
+    assert instance.id not in cloud.world.instances
+    return cloud, instance
+
+
+def test_a_vm_that_may_be_left_on_a_silent_node_keeps_its_address(forsaken):
+    cloud, instance = forsaken
+    [waiter] = start(cloud)
+    assert reasons(waiter) == ["mac"]
+    cloud.heartbeat("n", cloud.line(instance))
+    assert not waiter.status.live
+    cloud.heartbeat("n")
+    assert waiter.status.mac_address == FIRST
+
+
+def test_a_node_that_is_removed_gives_all_its_addresses_back(forsaken):
+    cloud, _ = forsaken
+    [waiter] = start(cloud)
+    cloud.say(DeleteNode(node_id="n", generation=2, spec=NodeSpec(remove=True)))
+    assert waiter.status.mac_address == FIRST
+
+
+def test_a_node_that_returns_in_time_gives_the_address_back_at_once():
+    cloud = a_cloud(MacRange(POOL.first, POOL.first), offline=30, keep=1000)
+    [instance] = start(cloud)
+    cloud.started(instance)
+    cloud.later(60)
+    cloud.terminate(instance)
+    cloud.later(40)
+    [waiter] = start(cloud)
+    assert reasons(waiter) == ["mac"]
+    cloud.gone(instance)
+    cloud.heartbeat("n")
+    assert waiter.status.mac_address == FIRST
 
 
 @pytest.mark.parametrize(

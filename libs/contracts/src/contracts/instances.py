@@ -96,7 +96,8 @@ class InstanceStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     """What is. Written by the scheduler alone (the gateway writes the first one).
 
     ``attempt`` 0: no order ever went out. ``live``: the attempt may have a VM on ``node_id``,
-    so its capacity is held. ``lost``: in Error only because its node is silent.
+    so its capacity is held. ``lost``: in Error only because its node is silent, or ended while
+    it was, so that a VM may be left there.
     ``giving_up``: the attempt took too long and was ordered away.
     ``saving``: the image request that is being carried out; ``saved``: one has succeeded, which
     is the end of the instance.

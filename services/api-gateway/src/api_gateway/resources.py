@@ -44,8 +44,9 @@ class Resources:
     async def macs(self) -> set[str]:
         """MAC addresses of instances that may have a VM."""
         await self._sync.wait_loaded(_STARTING_SECONDS)
-        statuses = [known.status for known in self._view.instances.known() if known.status.live]
-        return {address for status in statuses if (address := mac_address(status))}
+        statuses = [known.status for known in self._view.instances.known()]
+        held = [mac_address(status) for status in statuses if status.live or status.lost]
+        return {address for address in held if address}
 
     async def _online(self) -> list[NodeEntry]:
         await self._sync.wait_loaded(_STARTING_SECONDS)

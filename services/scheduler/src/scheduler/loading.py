@@ -61,6 +61,9 @@ class Loader:
             if node.unsaid:
                 said.append(say(node.changed()))
             said.append(say(world.order.rejoin(node.id, node.queue, moment.now)))
+        for stone in await self._documents.forsaken() if pool.managed else ():
+            if stone.node_id in world.cluster.nodes:
+                pool.keep_forsaken(stone.id, stone.node_id, stone.mac_address)
         for document in await self._documents.instances():
             instance = _recall(world, document, moment)
             subjects.append(instance)

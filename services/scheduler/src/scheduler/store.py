@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
@@ -53,6 +54,8 @@ COLLECTIONS: Mapping[type[Subject], str] = {
 _KEEP_TOMBSTONES = 30 * 24 * 3600
 _FINISHED = {"status.state": {"$in": [ImageState.DONE, ImageState.ERROR]}}
 
+_WITH_ADDRESS: dict[str, Any] = {"mac_address": {"$exists": True}}
+
 INDEXES = (
     *(
         Index(collection=collection, keys=(("pending", 1),), partial={"pending": True})
@@ -60,14 +63,20 @@ INDEXES = (
     ),
     Index(collection=IMAGE_REQUESTS, keys=(("status.state", 1), ("status.changed", 1))),
     Index(collection=ENDED, keys=(("at", 1),), expire_seconds=_KEEP_TOMBSTONES),
+    Index(collection=ENDED, keys=(("mac_address", 1),), partial=_WITH_ADDRESS),
 )
 
 
 class Tombstone(msgspec.Struct, frozen=True, kw_only=True):
-    """An instance that has ended; a VM of it that shows up is ordered away."""
+    """An instance that has ended; a VM of it that shows up is ordered away.
+
+    With an address: its node was silent then, and a VM may be left there.
+    """
 
     id: str = msgspec.field(name="_id")
     at: datetime
+    node_id: str = ""
+    mac_address: str = ""
 
 
 class CloudDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,6 +136,10 @@ class SchedulerStore:
         """Which of these are known as ended."""
         found = await self._store.find(ENDED, Tombstone, {"_id": {"$in": list(ids)}})
         return {tombstone.id for tombstone in found}
+
+    async def forsaken(self) -> list[Tombstone]:
+        """Those that ended while their node was silent, with the address of the VM."""
+        return await self._store.find(ENDED, Tombstone, _WITH_ADDRESS)
 
     async def pending_instances(self) -> list[InstanceDocument]:
         """Instances with a wish that no status write has observed."""
@@ -257,7 +270,7 @@ def removals(instances: Iterable[Instance], now: datetime) -> list[Write]:
         Update(
             collection=ENDED,
             where={"_id": instance.id},
-            change={"$set": {"at": now}},
+            change={"$set": {"at": now} | _left_behind(instance)},
             required=False,
             upsert=True,
         )
@@ -265,6 +278,13 @@ def removals(instances: Iterable[Instance], now: datetime) -> list[Write]:
         if instance.status.attempt
     ]
     return [Delete(collection=INSTANCES, where={"_id": {"$in": [i.id for i in gone]}}), *stones]
+
+
+def _left_behind(instance: Instance) -> dict[str, str]:
+    status = instance.status
+    if not (status.lost and status.mac_address):
+        return {}
+    return {"node_id": status.node_id, "mac_address": status.mac_address}
 
 
 def node_removals(nodes: Iterable[Node]) -> list[Write]:

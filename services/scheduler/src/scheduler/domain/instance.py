@@ -232,13 +232,21 @@ class Instance(InstanceRecord):
         state = self.move(Cause.SAVE_FAILED) or self.status.state
         self._set(now, state=state, saving="")
 
-    def gone(self, now: datetime, message: str = "") -> bool:
-        """No VM of it is left."""
+    def gone(self, now: datetime, message: str = "", *, forsaken: bool = False) -> bool:
+        """No VM of it is left, or, ``forsaken``, nobody is there to say so."""
         state = self.move(Cause.GONE)
         if state is None:
             return False
-        self._set(now, state=state, live=False, ended=now, message=message or self.status.message)
+        message = message or self.status.message
+        self._set(now, state=state, live=False, lost=forsaken, ended=now, message=message)
         self._happened(EventKind.VM_TERMINATED, now, state=state)
+        return True
+
+    def cleared(self, now: datetime) -> bool:
+        """The node of a forsaken one has come back, and no VM is left."""
+        if not (self.ended and self.status.lost):
+            return False
+        self._set(now, lost=False)
         return True
 
     def give_up(self, now: datetime) -> None:

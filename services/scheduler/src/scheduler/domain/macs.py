@@ -1,5 +1,6 @@
 """The pool of MAC addresses: whose is which, and who gets the next."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 import msgspec
@@ -37,8 +38,9 @@ class MacRange(msgspec.Struct, frozen=True):
 class MacPool(Subject):
     """Who holds which address follows from the instances, so nothing is to be repaired.
 
-    An instance holds its address while it may have a VM. What a VM is seen with is held as well,
-    also if nobody handed it out. ``managed_range`` None: addresses are the hypervisors' business.
+    An instance holds its address while it may have a VM; one that ended while its node was silent
+    until that node speaks again, also when its record is gone. What a VM is seen with is held as
+    well, also if nobody handed it out. ``managed_range`` None: hypervisors choose addresses.
     ``changed``: the document is to be written; ``improved``: somebody who was refused may get one.
     """
 
@@ -55,6 +57,7 @@ class MacPool(Subject):
         self._holders: dict[int, set[str]] = {}
         self._held: dict[str, int] = {}
         self._held_in_range = 0
+        self._forsaken: dict[str, str] = {}
         self._next = managed_range.first if managed_range else 0
         self._refused = False
 
@@ -116,7 +119,7 @@ class MacPool(Subject):
             return
         status = instance.status
         seen = status.vminfo.mac_address if status.vminfo else ""
-        address = mac_number(status.mac_address or seen) if status.live else None
+        address = mac_number(status.mac_address or seen) if status.live or status.lost else None
         before = self._held.get(instance.id)
         if before == address:
             return
@@ -124,6 +127,22 @@ class MacPool(Subject):
             self._give_back(instance.id, before)
         if address is not None:
             self._hold(instance.id, address)
+
+    def keep_forsaken(self, instance_id: str, node_id: str, mac_address: str) -> None:
+        """The record goes, yet a VM with this address may be left on a silent node."""
+        address = mac_number(mac_address)
+        if self._range is None or address is None:
+            return
+        self._forsaken[instance_id] = node_id
+        if instance_id not in self._held:
+            self._hold(instance_id, address)
+
+    def node_spoke(self, node_id: str, listed: Collection[str]) -> None:
+        """A node has these instances and no others."""
+        for instance_id in [one for one, node in self._forsaken.items() if node == node_id]:
+            if instance_id not in listed:
+                del self._forsaken[instance_id]
+                self._give_back(instance_id, self._held[instance_id])
 
     def _any_is_free(self) -> bool:
         return (

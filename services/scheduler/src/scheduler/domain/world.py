@@ -115,6 +115,9 @@ class World:
         """Its record has stood long enough."""
         del self.instances[instance.id]
         self.changed.pop(instance.id, None)
+        status = instance.status
+        if status.lost:
+            self.macs.keep_forsaken(instance.id, status.node_id, status.mac_address)
         self._queued.discard(instance.id)
         for index in (self.under_way, self.ended):
             index.pop(instance.id, None)

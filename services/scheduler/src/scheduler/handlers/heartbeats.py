@@ -124,6 +124,8 @@ def _compare(
     world: World, node: Node, heartbeat: NodeHello | NodeHeartbeat, moment: Moment
 ) -> None:
     """Hold what the node has against what it should have."""
+    listed = {vm.instance_id for vm in heartbeat.vms if vm.phase is not VmPhase.GONE}
+    world.macs.node_spoke(node.id, listed)
     listed = {vm.instance_id for vm in heartbeat.vms}
     strays: dict[str, Claim] = {}
     for vm in heartbeat.vms:

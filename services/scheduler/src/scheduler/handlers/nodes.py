@@ -82,4 +82,5 @@ def _remove(world: World, node: Node, moment: Moment) -> None:
     for instance in list(world.on_node[node.id].values()):
         if instance.lost(moment.now):
             world.touch(instance)
+    world.macs.node_spoke(node.id, ())
     world.leave(node)

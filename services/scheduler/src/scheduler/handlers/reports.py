@@ -84,6 +84,8 @@ def vm_gone(world: World, report: VmGone, moment: Moment) -> None:
     if node := world.cluster.nodes.get(report.node_id):
         node.strays.pop(instance.id, None)
         world.cluster.touch(node, better=True)
+    if report.node_id == status.node_id and instance.cleared(moment.now):
+        world.touch(instance)
     if not status.live or report.node_id != status.node_id or report.attempt < status.attempt:
         return
     if instance.gone(moment.now):

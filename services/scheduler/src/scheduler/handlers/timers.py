@@ -62,7 +62,9 @@ def _forsaken(world: World, instance: Instance, moment: Moment) -> None:
         away
         and waited > world.limits.offline
         and instance.gone(
-            moment.now, "its node is not communicating; the VM is removed when it returns"
+            moment.now,
+            "its node is not communicating; the VM is removed when it returns",
+            forsaken=True,
         )
     ):
         world.touch(instance)
