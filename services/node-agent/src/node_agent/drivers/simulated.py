@@ -254,15 +254,7 @@ class SimulatedDriver:
 
     async def list_vms(self) -> Sequence[ListedVm]:
         """See VmDriver."""
-        return [
-            ListedVm(
-                info=self._now(vm),
-                cloud_id=vm.cloud_id,
-                instance_id=vm.instance_id,
-                attempt=vm.attempt,
-            )
-            for vm in self.hypervisor.vms.values()
-        ]
+        return [vm.listed(self._now(vm)) for vm in self.hypervisor.vms.values()]
 
     async def _boot(self, name: str, verb: str) -> VmInfo:
         vm = self._vm(name)

@@ -12,7 +12,7 @@ import msgspec
 from contracts.nodes import CachedTemplate, HypervisorVersion, NodeUsage
 from contracts.templates import TemplateRef
 from contracts.vms import Overrides, VmInfo
-from node_agent.drivers.port import HostFacts
+from node_agent.drivers.port import HostFacts, ListedVm
 
 
 class Delays(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,6 +109,15 @@ class SimulatedVm(msgspec.Struct, kw_only=True, omit_defaults=True):
     network: bool = True
     boots: int = 0
     overrides: Overrides = Overrides()
+
+    def listed(self, info: VmInfo) -> ListedVm:
+        """The VM with its labels; ``info`` is it as of now."""
+        return ListedVm(
+            info=info,
+            cloud_id=self.cloud_id,
+            instance_id=self.instance_id,
+            attempt=self.attempt,
+        )
 
 
 class Hypervisor:
