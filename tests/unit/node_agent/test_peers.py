@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -19,7 +18,7 @@ from node_agent.image_source import ImageSources
 from node_agent.peer_server import PeerRoutes
 from node_agent.peers import PeerSource
 
-BLOB = os.urandom(3 << 20)
+BLOB = bytes(range(256)) * (3 << 12)
 DIGEST = digest_of(BLOB)
 MANIFEST = b'{"schemaVersion":2}'
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
