@@ -209,6 +209,7 @@ def aged(blob):
 async def test_a_reservation_is_kept_while_a_long_store_goes_on(storage):
     async with storage.holdings.reserved(LAYER, 5) as blob:
         for _ in range(12):
+            await until(lambda: storage.clock.sleepers)  # until its next renewal
             await storage.clock.advance(GRACE / 4 + 1)
             await until(lambda: renewed(storage))
             await storage.garbage.sweep()
