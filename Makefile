@@ -11,7 +11,7 @@ ENV := .venv
 RUN := $(ENV)/bin/python
 DATA ?=
 ARGS ?=
-WORKERS ?= --numprocesses=2 --dist=loadscope --maxprocesses=2
+WORKERS ?= --numprocesses=2 --dist=loadscope --no-loadscope-reorder --maxprocesses=2
 QEMU ?= yes
 
 SETUP := deploy/setup

@@ -92,6 +92,7 @@ class Cloud:
         self.drivers: dict[str, SimulatedDriver] = {}
         self._running: list[tuple[Service, Fate]] = []
         self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30))
+        self._others = asyncio.all_tasks()
 
     async def gateway(self, fate: Fate | None = None, **settings: Any) -> Gateway:
         """One more gateway."""
@@ -259,7 +260,7 @@ class Cloud:
             await fate.kill()
         for _, fate in self._running:
             fate.bury()
-        while left := [task for task in asyncio.all_tasks() if _is_ours(task)]:
+        while left := [task for task in asyncio.all_tasks() - self._others if _is_ours(task)]:
             for task in left:
                 task.cancel()
             await asyncio.wait(left, timeout=1)
