@@ -3,6 +3,7 @@
 import asyncio
 import json
 import uuid
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -35,7 +36,7 @@ class Answer(msgspec.Struct):
     """What came over HTTP."""
 
     code: int
-    headers: dict[str, str]
+    headers: Mapping[str, str]
     raw: bytes
 
     @property
@@ -69,7 +70,7 @@ class Api:
             given["data"] = body if isinstance(body, bytes) else json.dumps(body).encode()
         url = self.gateway.address + path
         async with self.session.request(verb, url, **given) as response:
-            return Answer(response.status, dict(response.headers), await response.read())
+            return Answer(response.status, response.headers, await response.read())
 
     async def start(self, **fields: Any) -> list[str]:
         return (await self("POST", "/api/v1/vm", {"vmid": TEMPLATE, **fields})).body

@@ -1,6 +1,8 @@
 import json
 from datetime import timedelta
 
+from api_gateway.domain.paging import Page
+from api_gateway.domain.selection import NodeSelection
 from api_gateway.projection import Projection
 from contracts.groups import GroupDocument
 from contracts.templates import TemplateDocument
@@ -12,6 +14,8 @@ from tests.unit.api_gateway.documents import (
     node_spec,
     node_status,
 )
+
+EVERY_NODE = NodeSelection(lambda _: ())
 
 
 def view() -> Projection:
@@ -42,7 +46,7 @@ def test_a_change_shows_in_the_next_list():
     before = instances.listed()
     assert instances.listed() is before
     assert instances.merge_spec("i", 2, instance_spec(terminate=True))
-    (item,) = instances.listed()
+    (item,) = instances.listed().items
     assert json.loads(item)["vm"]["instance_state"] == "Terminating"
 
 
@@ -54,7 +58,7 @@ def test_a_removed_instance_does_not_come_back_while_late_messages_may_name_it()
     instances.remove("i")
     instances.merge(*arguments)
     assert instances.get("i") is None
-    assert instances.listed() == []
+    assert instances.listed().items == []
 
 
 async def test_tombstones_leave_after_ten_minutes():
@@ -96,7 +100,7 @@ def test_a_node_wished_gone_is_gone():
     nodes.merge("n", EPOCH, (1, node_spec()), (1, node_status()))
     nodes.merge_spec("n", 2, node_spec(remove=True))
     assert nodes.get("n") is None
-    assert nodes.listed() == []
+    assert nodes.listed(EVERY_NODE, Page()).items == []
 
 
 def test_a_renamed_group_shows_at_its_nodes():
@@ -105,7 +109,7 @@ def test_a_renamed_group_shows_at_its_nodes():
     nodes.merge("n", EPOCH, (1, node_spec(groups=("g",))), (1, node_status()))
     for name in ("ios", "mac"):
         projection.groups.replace([GroupDocument(id="g", name=name)])
-        (item,) = nodes.listed()
+        (item,) = nodes.listed(EVERY_NODE, Page()).items
         assert json.loads(item)["groups"][0]["name"] == name
 
 

@@ -110,6 +110,7 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
         Dispatcher(bus, [projection_queue()], HEARD, sync.move, clock, sync.subscribed),
         *_loops(settings, sync, outbox, registry, configuration, clock),
         server,
+        projection.instances.watch,
         metrics_server(SERVICE, health, settings.metrics_host, settings.metrics_port, exporter),
     ]
     return Gateway(parts, health, server)

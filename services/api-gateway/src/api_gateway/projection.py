@@ -4,77 +4,24 @@ Spec and status of a document move separately, each by its own counter, so that 
 doubled, late or out of order. JSON is encoded at the first read after a change.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from datetime import datetime
-from typing import Generic, TypeVar
+from collections.abc import Collection, Iterable, Iterator
+from datetime import UTC, datetime, timedelta
 
 from api_gateway.domain.occupancy import Occupancy
+from api_gateway.domain.paging import Page
+from api_gateway.domain.selection import InstanceSelection
+from api_gateway.entries import Entry, InstanceEntry
+from api_gateway.listing import Listing, listing_of, tag_of
+from api_gateway.node_view import Groups, Nodes
 from api_gateway.public import instances as public_instances
-from api_gateway.public import nodes as public_nodes
 from api_gateway.tombstones import Tombstones
+from api_gateway.watch import Watch
 from chassis.clock import Clock
-from contracts.groups import GroupDocument
 from contracts.instances import InstanceSpec, InstanceStatus
-from contracts.nodes import NodeSpec, NodeStatus
 from contracts.templates import TemplateDocument
 
-SpecT = TypeVar("SpecT", InstanceSpec, NodeSpec)
-StatusT = TypeVar("StatusT", InstanceStatus, NodeStatus)
-
-
-class Entry(Generic[SpecT, StatusT]):
-    """A document's wish and world with their counters, and their cached encodings."""
-
-    __slots__ = (
-        "created",
-        "flat",
-        "generation",
-        "id",
-        "spec",
-        "status",
-        "status_revision",
-        "wrapped",
-    )
-
-    def __init__(
-        self,
-        identity: str,
-        created: datetime,
-        spec: tuple[int, SpecT],
-        status: tuple[int, StatusT],
-    ) -> None:
-        self.id = identity
-        self.created = created
-        self.generation = spec[0]
-        self.spec: SpecT = spec[1]
-        self.status_revision = status[0]
-        self.status: StatusT = status[1]
-        self.flat: bytes | None = None
-        self.wrapped: bytes | None = None
-
-    def merge_spec(self, generation: int, spec: SpecT) -> bool:
-        """Take a newer wish; whether it was one."""
-        if generation <= self.generation:
-            return False
-        self.generation, self.spec = generation, spec
-        self.forget()
-        return True
-
-    def merge_status(self, revision: int, status: StatusT) -> bool:
-        """Take a newer state of the world; whether it was one."""
-        if revision <= self.status_revision:
-            return False
-        self.status_revision, self.status = revision, status
-        self.forget()
-        return True
-
-    def forget(self) -> None:
-        """Encode anew at the next read."""
-        self.flat = self.wrapped = None
-
-
-InstanceEntry = Entry[InstanceSpec, InstanceStatus]
-NodeEntry = Entry[NodeSpec, NodeStatus]
+_EPOCH = datetime.fromtimestamp(0, UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 class Instances:
@@ -83,8 +30,10 @@ class Instances:
     def __init__(self, clock: Clock, occupancy: Occupancy) -> None:
         self._entries: dict[str, InstanceEntry] = {}
         self._occupancy = occupancy
-        self._listed: list[bytes] | None = None
+        self._listed: Listing | None = None
+        self._ordered: list[InstanceEntry] | None = None
         self.removed = Tombstones(clock)
+        self.watch = Watch()
 
     def __iter__(self) -> Iterator[InstanceEntry]:
         return iter(self._entries.values())
@@ -114,11 +63,12 @@ class Instances:
         entry = self._entries.get(identity)
         if entry is None:
             entry = self._entries[identity] = Entry(identity, created, spec, status)
+            self._ordered = None
             changed = True
         else:
             changed = entry.merge_spec(*spec) | entry.merge_status(*status)
         if changed:
-            self._listed = None
+            self._moved(identity)
             self._occupancy.account(identity, entry.spec, entry.status)
 
     def merge_spec(self, identity: str, generation: int, spec: InstanceSpec) -> bool:
@@ -127,7 +77,7 @@ class Instances:
         if entry is None:
             return identity in self.removed
         if entry.merge_spec(generation, spec):
-            self._listed = None
+            self._moved(identity)
         return True
 
     def remove(self, identity: str) -> None:
@@ -135,19 +85,32 @@ class Instances:
         self.removed.add(identity)
         self._occupancy.drop(identity)
         if self._entries.pop(identity, None) is not None:
-            self._listed = None
+            self._ordered = None
+            self._moved(identity)
 
     def flat(self, entry: InstanceEntry) -> bytes:
         """The public object."""
-        if entry.flat is None:
-            entry.flat = public_instances.flat(entry.id, entry.created, entry.spec, entry.status)
-        return entry.flat
+        return entry.flat or entry.encoded(
+            public_instances.flat(entry.id, entry.created, entry.spec, entry.status)
+        )
 
-    def listed(self) -> list[bytes]:
-        """Every element of the public list."""
+    def listed(self) -> Listing:
+        """The public list."""
         if self._listed is None:
-            self._listed = [entry.wrapped or self._wrap(entry) for entry in self._entries.values()]
+            entries = self._entries.values()
+            items = [entry.wrapped or self._wrap(entry) for entry in entries]
+            tag = tag_of((entry.digest for entry in entries), len(items))
+            self._listed = Listing(items, tag, len(items))
         return self._listed
+
+    def selected(self, selection: InstanceSelection, page: Page) -> Listing:
+        """A part of the list, in order of age."""
+        if self._ordered is None:
+            self._ordered = sorted(self._entries.values(), key=_age)
+        chosen = self._ordered
+        if selection:
+            chosen = [entry for entry in chosen if _is_selected(selection, entry)]
+        return listing_of(chosen, self._encoded, page, _age)
 
     def encode(self, ids: Iterable[str]) -> None:
         """Encode these now, so that the next list need not."""
@@ -159,102 +122,16 @@ class Instances:
         """Id to (generation, status_revision)."""
         return {e.id: (e.generation, e.status_revision) for e in self._entries.values()}
 
+    def _moved(self, identity: str) -> None:
+        self._listed = None
+        self.watch.moved(identity)
+
+    def _encoded(self, entry: InstanceEntry) -> tuple[bytes, bytes]:
+        return entry.wrapped or self._wrap(entry), entry.digest
+
     def _wrap(self, entry: InstanceEntry) -> bytes:
         entry.wrapped = public_instances.wrapped(entry.id, entry.spec, self.flat(entry))
         return entry.wrapped
-
-
-class Nodes:
-    """All nodes; one that was removed may join again under its id, as a younger document."""
-
-    def __init__(self, groups: "Groups", occupancy: Occupancy) -> None:
-        self._entries: dict[str, NodeEntry] = {}
-        self._occupancy = occupancy
-        self._groups = groups
-        self._groups_seen = 0
-        self._removed: dict[str, datetime] = {}
-
-    def get(self, identity: str) -> NodeEntry | None:
-        """The node, unless somebody wishes it gone."""
-        entry = self._entries.get(identity)
-        return None if entry is None or entry.spec.remove else entry
-
-    def known(self) -> list[NodeEntry]:
-        """Every node that nobody wishes gone."""
-        return [entry for entry in self._entries.values() if not entry.spec.remove]
-
-    def merge(
-        self,
-        identity: str,
-        created: datetime,
-        spec: tuple[int, NodeSpec],
-        status: tuple[int, NodeStatus],
-    ) -> None:
-        """Take what is newer; a younger document replaces an older one of the same id."""
-        buried = self._removed.get(identity)
-        if buried is not None and created <= buried:
-            return
-        entry = self._entries.get(identity)
-        if entry is None or created > entry.created:
-            self._entries[identity] = Entry(identity, created, spec, status)
-        elif created == entry.created:
-            entry.merge_spec(*spec)
-            entry.merge_status(*status)
-
-    def merge_spec(self, identity: str, generation: int, spec: NodeSpec) -> bool:
-        """Take a newer wish; False when the node is not known."""
-        entry = self._entries.get(identity)
-        if entry is not None:
-            entry.merge_spec(generation, spec)
-        return entry is not None
-
-    def remove(self, identity: str) -> None:
-        """The record is gone."""
-        entry = self._entries.pop(identity, None)
-        if entry is not None:
-            self._removed[identity] = entry.created
-
-    def encoded(self, entry: NodeEntry) -> bytes:
-        """The public object."""
-        self._forget_moved()
-        if self._groups.revision != self._groups_seen:
-            self._groups_seen = self._groups.revision
-            for known in self._entries.values():
-                known.forget()
-        if entry.flat is None:
-            groups = self._groups.by_id
-            used = self._occupancy.of(entry.id)
-            entry.flat = public_nodes.node(entry.id, entry.spec, entry.status, groups, used)
-        return entry.flat
-
-    def _forget_moved(self) -> None:
-        for identity in self._occupancy.moved:
-            if (entry := self._entries.get(identity)) is not None:
-                entry.forget()
-        self._occupancy.moved.clear()
-
-    def listed(self) -> list[bytes]:
-        """Every element of the public list."""
-        return [self.encoded(entry) for entry in self.known()]
-
-    def marks(self) -> dict[str, tuple[int, int]]:
-        """Id to (generation, status_revision)."""
-        return {e.id: (e.generation, e.status_revision) for e in self._entries.values()}
-
-
-class Groups:
-    """All node groups; ``revision`` moves with every change."""
-
-    def __init__(self) -> None:
-        self.by_id: Mapping[str, GroupDocument] = {}
-        self.revision = 0
-
-    def replace(self, documents: Iterable[GroupDocument]) -> None:
-        """What the database holds now; there are few, so they are read as a whole."""
-        fresh = {document.id: document for document in documents}
-        if fresh != self.by_id:
-            self.by_id = fresh
-            self.revision += 1
 
 
 class Templates:
@@ -298,3 +175,12 @@ class Projection:
         self.instances = Instances(clock, self.occupancy)
         self.nodes = Nodes(self.groups, self.occupancy)
         self.templates = Templates()
+
+
+def _age(entry: InstanceEntry) -> tuple[int, str]:
+    return (entry.created - _EPOCH) // _MILLISECOND, entry.id
+
+
+def _is_selected(selection: InstanceSelection, entry: InstanceEntry) -> bool:
+    state = public_instances.state_of(entry.spec, entry.status)
+    return selection.takes(state, entry.spec, entry.status)

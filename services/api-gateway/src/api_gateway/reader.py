@@ -1,8 +1,13 @@
 """Reads: from the projection, and from the database where the projection may lack something."""
 
-from collections.abc import Collection, Iterator, Sequence
+import asyncio
+from collections.abc import Callable, Collection, Iterator, Sequence
 
-from api_gateway.projection import InstanceEntry, NodeEntry, Projection
+from api_gateway.domain.paging import Page
+from api_gateway.domain.selection import InstanceSelection, NodeSelection
+from api_gateway.entries import InstanceEntry, NodeEntry
+from api_gateway.listing import Listing
+from api_gateway.projection import Projection
 from api_gateway.store import GatewayStore
 from api_gateway.sync import Sync
 from api_gateway.unheard import Unheard
@@ -21,10 +26,12 @@ class Reader:
         self._store = store
         self._unheard = Unheard(projection, sync, store)
 
-    async def instances(self) -> list[bytes]:
-        """The public list, with what other gateways have accepted up to now."""
+    async def instances(self, selection: InstanceSelection, page: Page) -> Listing:
+        """The public list, with what other gateways have accepted up to now, or a part of it."""
         await self._settle()
-        return self._view.instances.listed()
+        if page.whole and not selection:
+            return self._view.instances.listed()
+        return self._view.instances.selected(selection, page)
 
     async def instance(self, identity: str) -> InstanceEntry:
         """One instance; NotFound."""
@@ -37,6 +44,17 @@ class Reader:
             if entry is None:
                 raise
             return entry
+
+    async def instance_after(
+        self, entry: InstanceEntry, known: Callable[[InstanceEntry], bool], seconds: float
+    ) -> InstanceEntry:
+        """An instance as soon as it is not ``known`` any more, or after ``seconds``; NotFound."""
+        loop, watch = asyncio.get_running_loop(), self._view.instances.watch
+        end = loop.time() + seconds
+        while known(entry) and not watch.ended and (left := end - loop.time()) > 0:
+            await watch.wait(entry.id, left)
+            entry = await self.instance(entry.id)
+        return entry
 
     async def stored_instance(self, identity: str) -> InstanceEntry:
         """One instance as the database has it; NotFound."""
@@ -53,10 +71,10 @@ class Reader:
         """The public object of one instance."""
         return self._view.instances.flat(entry)
 
-    async def nodes(self) -> list[bytes]:
-        """The public list."""
+    async def nodes(self, selection: NodeSelection, page: Page) -> Listing:
+        """The public list, or a part of it."""
         await self._sync.wait_loaded(_STARTING_SECONDS)
-        return self._view.nodes.listed()
+        return self._view.nodes.listed(selection, page)
 
     async def node(self, identity: str) -> NodeEntry:
         """One node; NotFound names it."""

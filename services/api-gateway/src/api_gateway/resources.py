@@ -2,7 +2,8 @@
 
 from collections import defaultdict
 
-from api_gateway.projection import NodeEntry, Projection
+from api_gateway.entries import NodeEntry
+from api_gateway.projection import Projection
 from api_gateway.public.instances import mac_address
 from api_gateway.sync import Sync
 from contracts.nodes import NodeState

@@ -10,6 +10,7 @@ from aiohttp import web
 from api_gateway.domain.fields import BadField, Fields, MissingField, parse_object
 from api_gateway.packages import Packages
 from api_gateway.public import envelope
+from api_gateway.replies import Reply
 from chassis.errors import Conflict, NotFound, Refused, Unavailable
 from chassis.streams import Stream, Streams
 from chassis.web import OTHER, REQUEST_ID, REQUESTS, SECONDS, Health, request_ids
@@ -52,6 +53,15 @@ class Call:
             raise MissingField(name)
         return value
 
+    def queries(self, name: str) -> tuple[str, ...]:
+        """Every value of a query parameter; empty ones count as absent."""
+        return tuple(filter(None, self._request.query.getall(name, ())))
+
+    def target(self, **query: str) -> str:
+        """This request's path and query, with these parameters set."""
+        url = self._request.rel_url
+        return str((url.relative() if url.absolute else url).update_query(query))
+
     def header(self, name: str) -> str | None:
         """A request header."""
         return self._request.headers.get(name)
@@ -77,8 +87,8 @@ class Call:
         return Fields({**self._request.query, **given})
 
 
-Route: TypeAlias = Callable[[Call], Awaitable[bytes | Stream]]
-"""Answers a call with the encoded envelope, or piece by piece, or raises."""
+Route: TypeAlias = Callable[[Call], Awaitable[bytes | Reply | Stream]]
+"""Answers a call with the encoded envelope, perhaps with headers, or piece by piece, or raises."""
 
 Routes: TypeAlias = Mapping[str, Mapping[str, Route]]
 """Path to verb to function: the whole API in one table."""
@@ -110,13 +120,13 @@ class Dispatch:
             allowed = ", ".join(verbs)
             return _no_route(405, f"{verb} is not possible here, only {allowed}")
         started = time.perf_counter()
-        code, answer = await _call(route, Call(request))
+        answer = await _call(route, Call(request))
         if verb != "HEAD":
             self._seconds[path, verb].observe(time.perf_counter() - started)
-        REQUESTS.labels(SERVICE, path, verb, code).inc()
+        REQUESTS.labels(SERVICE, path, verb, answer.status).inc()
         if isinstance(answer, Stream):
             return await self._streams.send(request, answer)
-        return _answer(code, answer)
+        return _response(answer)
 
 
 _FAILURES: tuple[tuple[tuple[type[Exception], ...], int, str | None], ...] = (
@@ -133,35 +143,37 @@ _FAILURES: tuple[tuple[tuple[type[Exception], ...], int, str | None], ...] = (
 """What a route may raise: the HTTP status, and the message where the error's own is not told."""
 
 
-async def _call(route: Route, call: Call) -> tuple[int, bytes | Stream]:
+async def _call(route: Route, call: Call) -> Reply | Stream:
     try:
         answer = await route(call)
-        return answer.status if isinstance(answer, Stream) else 200, answer
     except Exception as error:
         return _failure(error, call)
+    return Reply(body=answer) if isinstance(answer, bytes) else answer
 
 
-def _failure(error: Exception, call: Call) -> tuple[int, bytes]:
+def _failure(error: Exception, call: Call) -> Reply:
     for kinds, code, message in _FAILURES:
         if isinstance(error, kinds):
             if message is not None:
                 _log.warning("request.not_answered", code=code, error=repr(error))
-            return code, envelope.fail(message or _text(error))
+            return Reply(status=code, body=envelope.fail(message or _text(error)))
     _log.error("request.failed", exc_info=error)
-    return 500, envelope.fail(f"internal error, see the logs for request {call.request_id}")
+    message = f"internal error, see the logs for request {call.request_id}"
+    return Reply(status=500, body=envelope.fail(message))
 
 
 def _no_route(code: int, message: str) -> web.Response:
     REQUESTS.labels(SERVICE, OTHER, OTHER, code).inc()
-    return _answer(code, envelope.fail(message))
+    return _response(Reply(status=code, body=envelope.fail(message)))
 
 
 def _text(error: Exception) -> str:
     return (error.text or "") if isinstance(error, web.HTTPException) else str(error)
 
 
-def _answer(code: int, body: bytes) -> web.Response:
-    return web.Response(body=body, status=code, headers=_HEADERS)
+def _response(reply: Reply) -> web.Response:
+    headers = {**_HEADERS, **reply.headers} if reply.headers else _HEADERS
+    return web.Response(body=reply.body, status=reply.status, headers=headers)
 
 
 def application(

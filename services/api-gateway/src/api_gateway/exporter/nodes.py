@@ -5,8 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from api_gateway.domain.membership import groups_of
+from api_gateway.entries import NodeEntry
 from api_gateway.exporter.text import Text, pairs
-from api_gateway.projection import NodeEntry, Projection
+from api_gateway.projection import Projection
 from api_gateway.public.nodes import arch_of, capacity_of, name_of, state_of
 from contracts.nodes import NodeState
 

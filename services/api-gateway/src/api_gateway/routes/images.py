@@ -8,8 +8,8 @@ from api_gateway.catalogue import Catalogue
 from api_gateway.configuration import Configuration
 from api_gateway.domain import go_base64
 from api_gateway.domain.image_request import ImageRequest, read_image_request
+from api_gateway.entries import InstanceEntry
 from api_gateway.outgoing import Outgoing
-from api_gateway.projection import InstanceEntry
 from api_gateway.public import envelope
 from api_gateway.public.images import image as encode
 from api_gateway.public.instances import state_of

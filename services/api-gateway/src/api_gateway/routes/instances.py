@@ -14,6 +14,7 @@ from api_gateway.public import envelope
 from api_gateway.public.instances import state_of
 from api_gateway.reader import Reader
 from api_gateway.resources import Resources
+from api_gateway.routes.instance_reads import InstanceReads
 from api_gateway.starts import Starts
 from api_gateway.store import GatewayStore
 from api_gateway.sync import Sync
@@ -45,26 +46,19 @@ class InstanceRoutes:
         self._reader = reader
         self._starts = starts
         self._outgoing = outgoing
+        self._reads = InstanceReads(reader)
 
     def table(self) -> Routes:
         """Path to verb to function."""
         return {
             "/api/v1/vm": {
-                "GET": self.get,
+                "GET": self._reads.get,
                 "POST": self.start,
                 "PUT": self.update,
                 "DELETE": self.terminate,
             },
             "/api/v1/rpc/vm/restart": {"POST": self.restart},
         }
-
-    async def get(self, call: Call) -> bytes:
-        """One instance, flat, or all, wrapped."""
-        identity = call.query("id")
-        if identity is None:
-            return envelope.ok_list(await self._reader.instances())
-        entry = await self._reader.instance(identity)
-        return envelope.ok(self._reader.flat(entry))
 
     async def start(self, call: Call) -> bytes:
         """Make instances; the answer is their ids, once they are durable."""

@@ -4,9 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from api_gateway.domain.fields import Fields, MissingField
+from api_gateway.domain.paging import read_page
+from api_gateway.domain.selection import NodeSelection
 from api_gateway.outgoing import Outgoing
 from api_gateway.public import envelope
 from api_gateway.reader import Reader
+from api_gateway.replies import Reply
+from api_gateway.routes.lists import listed
 from api_gateway.store import GatewayStore, including, without
 from api_gateway.sync import Sync
 from api_gateway.web import Call, Routes
@@ -42,11 +46,12 @@ class NodeRoutes:
             "/api/v1/node/group": {"POST": self.join_groups, "DELETE": self.leave_groups},
         }
 
-    async def get(self, call: Call) -> bytes:
-        """All nodes; with ``id`` an array of one."""
+    async def get(self, call: Call) -> bytes | Reply:
+        """All nodes; with ``id`` an array of one. Filters and pages are ours."""
         identity = call.query("id")
         if identity is None:
-            return envelope.ok_list(await self._reader.nodes())
+            selection, page = NodeSelection(call.queries), read_page(call.queries)
+            return listed(call, await self._reader.nodes(selection, page))
         try:
             entry = await self._reader.node(identity)
         except NotFound:

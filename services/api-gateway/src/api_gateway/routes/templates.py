@@ -3,12 +3,19 @@
 import msgspec
 
 from api_gateway.catalogue import Catalogue
+from api_gateway.domain.paging import read_page
+from api_gateway.entries import digest_of
+from api_gateway.listing import listing_of
 from api_gateway.projection import Projection
 from api_gateway.public import envelope
-from api_gateway.public.templates import brief, detailed, listed
+from api_gateway.public.templates import brief, detailed
+from api_gateway.public.templates import listed as short
 from api_gateway.registry_client import Asker, Registry
+from api_gateway.replies import Reply
+from api_gateway.routes.lists import listed
 from api_gateway.sync import Sync
 from api_gateway.web import Call, Routes
+from contracts.templates import TemplateDocument
 
 _STARTING_SECONDS = 2.0
 
@@ -32,14 +39,18 @@ class TemplateRoutes:
             "/api/v1/registry/disk": {"GET": self.disk},
         }
 
-    async def get(self, call: Call) -> bytes:
-        """All templates, or one with its tags."""
+    async def get(self, call: Call) -> bytes | Reply:
+        """All templates, or one with its tags. The filter ``name`` and pages are ours."""
         identity = call.query("id")
         if identity is not None:
             return envelope.ok(detailed(await self._catalogue.template(identity)))
         await self._sync.wait_loaded(_STARTING_SECONDS)
-        encode = brief if call.query("apiVer") == "v1" else listed
-        return envelope.ok_list([encode(known) for known in self._templates.by_id.values()])
+        encode = brief if call.query("apiVer") == "v1" else short
+        page, names = read_page(call.queries), frozenset(call.queries("name"))
+        chosen = [t for t in self._templates.by_id.values() if not names or t.name in names]
+        if not page.whole:
+            chosen.sort(key=_place)
+        return listed(call, listing_of(chosen, lambda t: _with_digest(encode(t)), page, _place))
 
     async def delete(self, call: Call) -> bytes:
         """Remove a template with all its tags from the registry; the nodes' caches stay."""
@@ -68,3 +79,11 @@ class TemplateRoutes:
 
 def _asker(call: Call) -> Asker:
     return Asker(actor=call.actor, request_id=call.request_id)
+
+
+def _place(template: TemplateDocument) -> tuple[int, str]:
+    return 0, template.id
+
+
+def _with_digest(item: bytes) -> tuple[bytes, bytes]:
+    return item, digest_of(item)
