@@ -13,7 +13,7 @@ import uvloop
 from chassis import telemetry
 from chassis.config import load, printable
 from chassis.errors import CorralError
-from chassis.service import calm_the_collector
+from chassis.service import allow_connections, calm_the_collector
 from embedded.app import NAME, build
 from embedded.config import EmbeddedSettings
 from embedded.ending import end
@@ -35,6 +35,7 @@ def main() -> None:
             return
         telemetry.configure(NAME, settings.log_level)
         calm_the_collector()
+        allow_connections()
         if given.command == "stop":
             uvloop.run(end(settings, _say))
         else:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import os
+import resource
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
@@ -22,6 +23,7 @@ from chassis.store.mongo import MongoStore
 from chassis.store.port import Store
 from chassis.web import Health
 
+_FILES = 65_536
 _log = structlog.get_logger()
 
 
@@ -123,6 +125,17 @@ def calm_the_collector() -> None:
     gc.set_threshold(50_000, 20, 100)
 
 
+def allow_connections() -> None:
+    """Open as many files as the system lets us: each idle client holds one.
+
+    Bounded, because some programs that we start close every number up to the limit.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if hard == resource.RLIM_INFINITY else min(hard, _FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def main(name: str, kind: type[S], build: Build[S], bus_of: Callable[[S], Bus]) -> None:
     """Run one service as a process: settings, adapters, signals; bad settings end it."""
     try:
@@ -134,6 +147,7 @@ def main(name: str, kind: type[S], build: Build[S], bus_of: Callable[[S], Bus]) 
         return
     telemetry.configure(name, settings.log_level)
     calm_the_collector()
+    allow_connections()
     uvloop.run(_serve(settings, build, bus_of(settings)))
 
 

@@ -1,8 +1,8 @@
 """HTTP for every service: health, metrics, JSON, a request id in every answer and log line."""
 
 import asyncio
+import os
 import time
-import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from importlib.metadata import version
 from typing import TypeAlias
@@ -10,6 +10,7 @@ from typing import TypeAlias
 import msgspec
 import structlog
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler, Middleware
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
 
@@ -38,8 +39,11 @@ REQUEST_ID_HEADER = "X-Request-ID"
 ACTOR_HEADER = "X-Corral-Actor"
 """On whose behalf one service asks another."""
 
+KEEP_ALIVE_SECONDS = 120.0
+
 _CLIENT_GONE = 499
 _MAX_REQUEST_ID = 128
+_MAX_MESSAGE = 200
 _log = structlog.get_logger()
 
 
@@ -103,14 +107,32 @@ async def request_ids(request: web.Request, handler: Handler) -> web.StreamRespo
     """Take the caller's request id or make one; bind it to the log and return it."""
     given = request.headers.get(REQUEST_ID_HEADER, "")
     identity = (
-        given if 0 < len(given) <= _MAX_REQUEST_ID and given.isprintable() else uuid.uuid4().hex
+        given if 0 < len(given) <= _MAX_REQUEST_ID and given.isprintable() else os.urandom(16).hex()
     )
     request[REQUEST_ID] = identity
-    with structlog.contextvars.bound_contextvars(request_id=identity):
-        response = await handler(request)
+    structlog.contextvars.bind_contextvars(request_id=identity)  # each request is its own task
+    response = await handler(request)
     if not response.prepared:
         response.headers[REQUEST_ID_HEADER] = identity
     return response
+
+
+class ConnectionLog:
+    """What aiohttp's connections log. A request that is no HTTP is its sender's mistake."""
+
+    def debug(self, message: str, *args: object, **_given: object) -> None:
+        """Nothing that anybody needs."""
+
+    def warning(self, message: str, *args: object) -> None:
+        """See logging.Logger."""
+        _log.warning("web.connection", message=message % args)
+
+    def exception(self, message: str, *args: object, exc_info: BaseException | None = None) -> None:
+        """One line for a malformed request, the whole story of anything else."""
+        if isinstance(exc_info, HttpProcessingError):
+            _log.info("web.malformed_request", error=exc_info.message[:_MAX_MESSAGE])
+        else:
+            _log.error("web.connection_failed", message=message % args, exc_info=exc_info)
 
 
 def json_response(value: object, status: int = 200) -> web.Response:
@@ -121,10 +143,23 @@ def json_response(value: object, status: int = 200) -> web.Response:
 
 
 class WebServer:
-    """An application on one address; ``port`` 0 takes a free one, ``address`` tells which."""
+    """An application on one address; ``port`` 0 takes a free one, ``address`` tells which.
 
-    def __init__(self, app: web.Application, host: str, port: int) -> None:
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=5)
+    ``keep_alive``: a connection is closed that has not sent a whole head of a request for so
+    many seconds, be it idle or slow. Longer than proxies and clients keep theirs (60 to 90 s):
+    a request must not meet a connection that is being closed.
+    """
+
+    def __init__(
+        self, app: web.Application, host: str, port: int, keep_alive: float = KEEP_ALIVE_SECONDS
+    ) -> None:
+        self._runner = web.AppRunner(
+            app,
+            access_log=None,
+            logger=ConnectionLog(),
+            shutdown_timeout=5,
+            keepalive_timeout=keep_alive,
+        )
         self._host = host
         self._port = port
 

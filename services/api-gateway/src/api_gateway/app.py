@@ -96,8 +96,9 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
         **ConfigurationRoutes(configuration, outbox, clock).table(),
         **StatusRoutes(registry, configuration, version, settings.license).table(),
     }
-    app = application(routes, health, Packages(settings.packages), settings.max_body)
-    server = WebServer(app, settings.host, settings.port)
+    packages = Packages(settings.packages)
+    app = application(routes, health, packages, settings.max_body, settings.body_seconds)
+    server = WebServer(app, settings.host, settings.port, settings.keep_alive_seconds)
     exporter = Exporter(projection, registry, clock) if settings.exporter_metrics else None
     _warn_if_open(settings)
     parts: list[Part] = [

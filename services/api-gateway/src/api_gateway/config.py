@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from chassis.config import Settings as Base
+from chassis.web import KEEP_ALIVE_SECONDS
 
 _LOOPBACK = ("127.", "localhost", "::1", "[::1]")
 
@@ -15,6 +16,7 @@ class Settings(Base, frozen=True, kw_only=True):
     ``listen_addr`` (``host:port`` or ``:port``, the documented form) wins over host and port.
     ``registry_address`` is public and given to agents; ``registry_local_address`` is the
     gateway's own way there, if it differs. ``version`` (``x.y.z-hash``) empty: that of the code.
+    ``body_seconds``: a request's body must be there so long after its head.
     ``package_folder`` holds the agent's packages that are served under ``/pkg/``.
     ``exporter_metrics``: serve the metrics of the public Prometheus exporter as well (of several
     gateways, let one do that). ``max_waiting_commands``: beyond it wake-ups are dropped and the
@@ -39,6 +41,8 @@ class Settings(Base, frozen=True, kw_only=True):
     version: str = ""
     license: str = "enterprise plus"
     max_body: int = 1 << 20
+    body_seconds: float = 30.0
+    keep_alive_seconds: float = KEEP_ALIVE_SECONDS
     exporter_metrics: bool = True
     package_folder: str = ""
     max_waiting_commands: int = 20_000

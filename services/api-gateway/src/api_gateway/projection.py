@@ -25,13 +25,14 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 class Instances:
-    """All instances, in order of arrival; those removed are remembered for a while."""
+    """All instances, oldest first; those removed are remembered for a while."""
 
     def __init__(self, clock: Clock, occupancy: Occupancy) -> None:
         self._entries: dict[str, InstanceEntry] = {}
         self._occupancy = occupancy
         self._listed: Listing | None = None
-        self._ordered: list[InstanceEntry] | None = None
+        self._newest = (0, "")
+        self._in_order = True
         self.removed = Tombstones(clock)
         self.watch = Watch()
 
@@ -63,7 +64,9 @@ class Instances:
         entry = self._entries.get(identity)
         if entry is None:
             entry = self._entries[identity] = Entry(identity, created, spec, status)
-            self._ordered = None
+            age = _age(entry)
+            self._in_order &= age > self._newest
+            self._newest = max(age, self._newest)
             changed = True
         else:
             changed = entry.merge_spec(*spec) | entry.merge_status(*status)
@@ -85,7 +88,6 @@ class Instances:
         self.removed.add(identity)
         self._occupancy.drop(identity)
         if self._entries.pop(identity, None) is not None:
-            self._ordered = None
             self._moved(identity)
 
     def flat(self, entry: InstanceEntry) -> bytes:
@@ -97,17 +99,15 @@ class Instances:
     def listed(self) -> Listing:
         """The public list."""
         if self._listed is None:
-            entries = self._entries.values()
+            entries = self._by_age()
             items = [entry.wrapped or self._wrap(entry) for entry in entries]
             tag = tag_of((entry.digest for entry in entries), len(items))
             self._listed = Listing(items, tag, len(items))
         return self._listed
 
     def selected(self, selection: InstanceSelection, page: Page) -> Listing:
-        """A part of the list, in order of age."""
-        if self._ordered is None:
-            self._ordered = sorted(self._entries.values(), key=_age)
-        chosen = self._ordered
+        """A part of the list."""
+        chosen = self._by_age()
         if selection:
             chosen = [entry for entry in chosen if _is_selected(selection, entry)]
         return listing_of(chosen, self._encoded, page, _age)
@@ -121,6 +121,14 @@ class Instances:
     def marks(self) -> dict[str, tuple[int, int]]:
         """Id to (generation, status_revision)."""
         return {e.id: (e.generation, e.status_revision) for e in self._entries.values()}
+
+    def _by_age(self) -> list[InstanceEntry]:
+        """All of them; most arrive in the order of their age."""
+        if not self._in_order:
+            entries = sorted(self._entries.values(), key=_age)
+            self._entries = {entry.id: entry for entry in entries}
+            self._in_order = True
+        return list(self._entries.values())
 
     def _moved(self, identity: str) -> None:
         self._listed = None

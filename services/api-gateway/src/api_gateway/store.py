@@ -51,9 +51,9 @@ class GatewayStore:
         fields = ("generation", "status_revision", "revision")
         return {m.id: m.mark for m in await self._store.find(collection, Marks, {}, fields=fields)}
 
-    async def instances(self, ids: Sequence[str] | None = None) -> list[InstanceDocument]:
-        """These instances, or all, oldest first."""
-        where = {} if ids is None else {"_id": {"$in": list(ids)}}
+    async def instances(self, ids: Sequence[str]) -> list[InstanceDocument]:
+        """These instances, oldest first."""
+        where = {"_id": {"$in": list(ids)}}
         found = await self._store.find(INSTANCES, InstanceDocument, where, fields=_FIELDS)
         return sorted(found, key=lambda document: document.created)
 
@@ -73,18 +73,18 @@ class GatewayStore:
         """One instance."""
         return await self._store.get(INSTANCES, InstanceDocument, identity)
 
-    async def nodes(self, ids: Sequence[str] | None = None) -> list[NodeDocument]:
-        """These nodes, or all."""
-        where = {} if ids is None else {"_id": {"$in": list(ids)}}
+    async def nodes(self, ids: Sequence[str]) -> list[NodeDocument]:
+        """These nodes."""
+        where = {"_id": {"$in": list(ids)}}
         return await self._store.find(NODES, NodeDocument, where, fields=_FIELDS)
 
     async def node(self, identity: str) -> NodeDocument | None:
         """One node."""
         return await self._store.get(NODES, NodeDocument, identity)
 
-    async def templates(self, ids: Sequence[str] | None = None) -> list[TemplateDocument]:
-        """These templates, or all."""
-        where = {} if ids is None else {"_id": {"$in": list(ids)}}
+    async def templates(self, ids: Sequence[str]) -> list[TemplateDocument]:
+        """These templates."""
+        where = {"_id": {"$in": list(ids)}}
         return await self._store.find(TEMPLATES, TemplateDocument, where, sort=[("_id", 1)])
 
     async def template(self, identity: str) -> TemplateDocument | None:

@@ -173,13 +173,10 @@ class Sync:
         self,
         collection: str,
         marks: Callable[[], dict[str, tuple[int, int]]],
-        fetch: Callable[[Sequence[str] | None], Awaitable[None]],
+        fetch: Callable[[Sequence[str]], Awaitable[None]],
         remove: Callable[[str], None],
     ) -> None:
         known = marks()
-        if not known:
-            await fetch(None)
-            return
         stored = await self._store.marks(collection)
         for identity in known.keys() - stored.keys():
             remove(identity)
@@ -189,13 +186,13 @@ class Sync:
         for start in range(0, len(behind), _FETCH):
             await fetch(behind[start : start + _FETCH])
 
-    async def _fetch_instances(self, ids: Sequence[str] | None) -> None:
+    async def _fetch_instances(self, ids: Sequence[str]) -> None:
         self._moves.take_instances(await self._store.instances(ids))
 
-    async def _fetch_nodes(self, ids: Sequence[str] | None) -> None:
+    async def _fetch_nodes(self, ids: Sequence[str]) -> None:
         self._moves.take_nodes(await self._store.nodes(ids))
 
-    async def _fetch_templates(self, ids: Sequence[str] | None) -> None:
+    async def _fetch_templates(self, ids: Sequence[str]) -> None:
         for document in await self._store.templates(ids):
             self._projection.templates.stored(document)
 

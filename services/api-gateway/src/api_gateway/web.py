@@ -1,11 +1,14 @@
 """From HTTP to functions and back: one table of paths and verbs, one place for every failure."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias
 
 import structlog
 from aiohttp import web
+from multidict import CIMultiDict
+from prometheus_client import Counter
 
 from api_gateway.domain.fields import BadField, Fields, MissingField, parse_object
 from api_gateway.packages import Packages
@@ -19,11 +22,15 @@ _log = structlog.get_logger()
 
 SERVICE = "gateway"
 
-_HEADERS = {
-    "Content-Type": "application/json",
-    "Cache-Control": "no-store",
-    "Server": "corral",
-}
+_BODY_SECONDS = web.AppKey("body_seconds", float)
+
+_HEADERS = CIMultiDict(
+    {
+        "Content-Type": "application/json",
+        "Cache-Control": "no-store",
+        "Server": "corral",
+    }
+)
 
 
 class Call:
@@ -68,7 +75,11 @@ class Call:
 
     async def raw(self) -> bytes:
         """The body as it came."""
-        return await self._request.read()
+        try:
+            async with asyncio.timeout(self._request.app[_BODY_SECONDS]):
+                return await self._request.read()
+        except TimeoutError:
+            raise web.HTTPRequestTimeout(text="body: it took too long to arrive") from None
 
     async def fields(self) -> Fields:
         """The body as a JSON object, whatever the content type says."""
@@ -108,6 +119,7 @@ class Dispatch:
             for path, verbs in routes.items()
             for verb in verbs
         }
+        self._counts: dict[tuple[str, str, int], Counter] = {}
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         """Answer one request."""
@@ -123,16 +135,25 @@ class Dispatch:
         answer = await _call(route, Call(request))
         if verb != "HEAD":
             self._seconds[path, verb].observe(time.perf_counter() - started)
-        REQUESTS.labels(SERVICE, path, verb, answer.status).inc()
+        self._count(path, verb, answer.status)
         if isinstance(answer, Stream):
             return await self._streams.send(request, answer)
         return _response(answer)
+
+    def _count(self, path: str, verb: str, status: int) -> None:
+        """Looking a counter up by its labels costs more than counting."""
+        key = path, verb, status
+        counter = self._counts.get(key)
+        if counter is None:
+            counter = self._counts[key] = REQUESTS.labels(SERVICE, *key)
+        counter.inc()
 
 
 _FAILURES: tuple[tuple[tuple[type[Exception], ...], int, str | None], ...] = (
     ((BadField,), 400, None),
     ((Refused, NotFound, Conflict), 200, None),
     ((Unavailable,), 503, "temporarily unavailable, try again later"),
+    ((web.HTTPRequestTimeout,), 408, None),
     ((web.HTTPRequestEntityTooLarge,), 413, None),
     (
         (web.RequestPayloadError, ConnectionError),
@@ -172,15 +193,17 @@ def _text(error: Exception) -> str:
 
 
 def _response(reply: Reply) -> web.Response:
-    headers = {**_HEADERS, **reply.headers} if reply.headers else _HEADERS
+    headers = _HEADERS.copy()
+    headers.update(reply.headers)
     return web.Response(body=reply.body, status=reply.status, headers=headers)
 
 
 def application(
-    routes: Routes, health: Health, packages: Packages, max_body: int
+    routes: Routes, health: Health, packages: Packages, max_body: int, body_seconds: float
 ) -> web.Application:
     """The probes, the packages, and the table behind everything else."""
     app = web.Application(middlewares=[request_ids], client_max_size=max_body)
+    app[_BODY_SECONDS] = body_seconds
     health.add_to(app)
     packages.add_to(app)
     streams = Streams()

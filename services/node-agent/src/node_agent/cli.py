@@ -18,7 +18,7 @@ from chassis.bus.amqp import AmqpBus
 from chassis.bus.port import Bus
 from chassis.clock import SystemClock
 from chassis.config import BadSettings, load
-from chassis.service import calm_the_collector, until_signal
+from chassis.service import allow_connections, calm_the_collector, until_signal
 from node_agent.app import NAME, build
 from node_agent.config import AgentSettings
 from node_agent.control import NotRunning, ask
@@ -61,6 +61,7 @@ def join(
         _say(f"--{name.replace('_', '-')} has no effect here\n", sys.stderr)
     telemetry.configure(NAME, settings.log_level)
     calm_the_collector()
+    allow_connections()
     return uvloop.run(serve(settings))
 
 

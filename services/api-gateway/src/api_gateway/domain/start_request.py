@@ -11,8 +11,8 @@ from contracts.vms import Disk, Overrides, PortRule, Script, ScriptCondition, Sc
 
 MAX_COUNT = 1000
 MAX_PRIORITY = 10000
-MAX_SCRIPTS = 64 << 20
-"""Bytes of startup scripts that one request may cause to be stored."""
+MAX_STORED = 64 << 20
+"""Bytes that one request may cause to be stored: its size, for each instance."""
 
 _MAC = re.compile(r"(?:[0-9A-F]{2}:){5}[0-9A-F]{2}")
 
@@ -47,9 +47,11 @@ class StartRequest(msgspec.Struct, frozen=True, kw_only=True):
     overrides: Overrides = Overrides()
 
 
-def read_start_request(fields: Fields) -> StartRequest:
-    """The request, or BadField naming what is wrong."""
+def read_start_request(fields: Fields, size: int) -> StartRequest:
+    """The request of ``size`` bytes, or BadField naming what is wrong."""
     count = fields.integer("count", 1, MAX_COUNT, numeric_text=True) or 1
+    if size * count > MAX_STORED:
+        raise fields.bad("count", f"at most {MAX_STORED // size} for a request of this size")
     return StartRequest(
         vmid=fields.required_text("vmid"),
         tag=fields.text("tag"),
@@ -63,12 +65,12 @@ def read_start_request(fields: Fields) -> StartRequest:
         group_id=fields.text("group_id"),
         priority=fields.integer("priority", 1, MAX_PRIORITY, numeric_text=True) or 0,
         name_template=fields.text("name_template") or "",
-        script=_script(fields, count),
+        script=_script(fields),
         overrides=_overrides(fields),
     )
 
 
-def _script(fields: Fields, count: int) -> Script | None:
+def _script(fields: Fields) -> Script | None:
     body = fields.base64("startup_script")
     condition = fields.integer("startup_script_condition", 0, 1) or 0
     monitored = fields.flag("script_monitoring") or False
@@ -76,8 +78,6 @@ def _script(fields: Fields, count: int) -> Script | None:
     fail_handler = fields.integer("script_fail_handler", 0, 2) or 0
     if not body:
         return None
-    if len(body) * count > MAX_SCRIPTS:
-        raise fields.bad("startup_script", f"at most {MAX_SCRIPTS // count} bytes for this count")
     return Script(
         body=body,
         condition=_CONDITIONS[condition],

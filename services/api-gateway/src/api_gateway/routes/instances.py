@@ -62,7 +62,7 @@ class InstanceRoutes:
 
     async def start(self, call: Call) -> bytes:
         """Make instances; the answer is their ids, once they are durable."""
-        request = read_start_request(await call.fields())
+        request = read_start_request(await call.fields(), len(await call.raw()))
         key = call.header(_KEY_HEADER)
         if key is None:
             ids = await self._starts.accept(request, call.actor, call.request_id)
