@@ -6,6 +6,7 @@ from api_gateway.catalogue import Catalogue
 from api_gateway.config import Settings
 from api_gateway.configuration import Configuration
 from api_gateway.endpoint_store import EndpointStore
+from api_gateway.event_feed import EventFeed
 from api_gateway.event_reader import EventReader
 from api_gateway.exporter.exporter import Exporter
 from api_gateway.intake import Intake
@@ -82,6 +83,7 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
     configuration = Configuration(store, settings.registry_address)
     version = settings.version or running_version()
     endpoints, events, macs = EndpointStore(store), EventReader(store), MacStore(store)
+    feed = EventFeed(events)
     starts = Starts(documents, reader, catalogue, intake, macs, clock, configuration)
     routes = {
         **InstanceRoutes(documents, sync, reader, resources, starts, outgoing).table(),
@@ -91,7 +93,7 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
         **_of_the_cloud(resources, macs, documents, projection, sync, outgoing),
         **_long_running(store, reader, catalogue, outbox, outgoing, clock, configuration),
         **LogRoutes(logs).table(),
-        **EventRoutes(events).table(),
+        **EventRoutes(events, feed).table(),
         **WebhookRoutes(endpoints, events, outbox, outgoing, clock).table(),
         **ConfigurationRoutes(configuration, outbox, clock).table(),
         **StatusRoutes(registry, configuration, version, settings.license).table(),
@@ -110,6 +112,7 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
         sync,
         Dispatcher(bus, [projection_queue()], HEARD, sync.move, clock, sync.subscribed),
         *_loops(settings, sync, outbox, registry, configuration, clock),
+        Loop("events", settings.events_seconds, feed.poll, clock),
         server,
         projection.instances.watch,
         metrics_server(SERVICE, health, settings.metrics_host, settings.metrics_port, exporter),

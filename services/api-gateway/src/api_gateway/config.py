@@ -48,6 +48,7 @@ class Settings(Base, frozen=True, kw_only=True):
     max_waiting_commands: int = 20_000
     compare_seconds: float = 30.0
     groups_seconds: float = 2.0
+    events_seconds: float = 0.25
     outbox_seconds: float = 3.0
 
     @property

@@ -8,7 +8,7 @@ import msgspec
 
 from api_gateway.documents import EVENTS
 from chassis.store.port import Store
-from contracts.events import EventDocument
+from contracts.events import EventDocument, EventHappened
 
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,6 +21,14 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     until: datetime | None = None
     after: int | None = None
     before: int | None = None
+
+    def takes(self, event: EventHappened) -> bool:
+        """Whether the event is of the kinds, subject and type asked for."""
+        return (
+            (not self.kinds or event.kind in self.kinds)
+            and self.subject in {None, event.subject}
+            and self.event_type in {None, event.event_type}
+        )
 
 
 class EventReader:

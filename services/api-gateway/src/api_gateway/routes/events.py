@@ -1,4 +1,4 @@
-"""``/api/v1/event``: the event log."""
+"""``/api/v1/event`` and ``/api/v1/events``: the event log."""
 
 import platform
 from collections.abc import AsyncGenerator
@@ -7,16 +7,18 @@ import msgspec
 
 from api_gateway.domain.fields import BadField
 from api_gateway.domain.moments import moment_of
+from api_gateway.event_feed import EventFeed
 from api_gateway.event_reader import EventReader, Selection
 from api_gateway.public import envelope
 from api_gateway.web import Call, Routes
-from chassis.streams import Stream
+from chassis.streams import EVENT_STREAM, Stream
 from contracts.events import EventDocument, EventKind, EventType, public_event
 
 _LIMIT = 100
 _MOST = 1000
 _PAGE = 1000
 _ALL = 2**53
+_LAST_EVENT = "Last-Event-ID"
 _LINES = "application/x-ndjson"
 _ORDERS = ("asc", "desc")
 _encode = msgspec.json.Encoder(order="sorted").encode
@@ -25,8 +27,9 @@ _encode = msgspec.json.Encoder(order="sorted").encode
 class EventRoutes:
     """Events in the documented shape, as receivers and ``event.log`` have them."""
 
-    def __init__(self, events: EventReader) -> None:
+    def __init__(self, events: EventReader, feed: EventFeed) -> None:
         self._events = events
+        self._feed = feed
         self._machine = platform.node()
 
     def table(self) -> Routes:
@@ -34,6 +37,7 @@ class EventRoutes:
         return {
             "/api/v1/event": {"GET": self.get},
             "/api/v1/event/export": {"GET": self.export},
+            "/api/v1/events": {"GET": self.follow},
         }
 
     async def get(self, call: Call) -> bytes:
@@ -51,6 +55,17 @@ class EventRoutes:
         selection, limit = _selection(call), _number(call, "limit")
         return Stream(pieces=self._lines(selection, limit), content_type=_LINES)
 
+    async def follow(self, call: Call) -> Stream:
+        """Server-sent events as they happen: those after ``Last-Event-ID`` (or ``after``) first.
+
+        Filters as above. An event's id is its sequence.
+        """
+        selection = _selection(call)
+        last = call.header(_LAST_EVENT)
+        after = selection.after if last is None else _whole(_LAST_EVENT, last, _ALL)
+        position = await self._feed.start_of(after)
+        return Stream(pieces=self._feed.follow(position, selection), content_type=EVENT_STREAM)
+
     async def _lines(self, selection: Selection, limit: int | None) -> AsyncGenerator[bytes, None]:
         """A page at a time, each read when the one before was sent."""
         left = _ALL if limit is None else limit
@@ -67,7 +82,7 @@ class EventRoutes:
 
 
 def _selection(call: Call) -> Selection:
-    kinds = tuple(filter(None, (call.query("name") or "").split(",")))
+    kinds = tuple(filter(None, (call.query("name") or call.query("kind") or "").split(",")))
     if unknown := sorted(set(kinds) - set(EventKind)):
         raise BadField("name", f"kinds of event, not {', '.join(unknown)}")
     event_type = call.query("type")
@@ -86,8 +101,10 @@ def _selection(call: Call) -> Selection:
 
 def _number(call: Call, name: str, most: int = _ALL) -> int | None:
     text = call.query(name)
-    if text is None:
-        return None
+    return None if text is None else _whole(name, text, most)
+
+
+def _whole(name: str, text: str, most: int) -> int:
     if not text.isdecimal() or not text.isascii() or int(text) > most:
         raise BadField(name, f"a whole number up to {most}")
     return int(text)
