@@ -122,3 +122,18 @@ def test_an_invalid_licence_takes_no_starts(cloud):
 
 def test_an_empty_cloud_says_so(cloud):
     assert [r.message for r in start(cloud).status.reasons] == ["no node has joined"]
+
+
+def test_reasons_name_the_groups_that_were_tried(cloud):
+    cloud.world.cluster.groups["ios"] = GroupDocument(id="ios", name="ios", fallback_group_id="mac")
+    cloud.world.cluster.groups["mac"] = GroupDocument(id="mac", name="mac")
+    cloud.join("full", capacity=0, groups=("ios",))
+    cloud.join("drained", drain=True, groups=("mac",))
+    found = {r.filter: r.groups for r in start(cloud, group_id="ios").status.reasons}
+    assert found == {"group": ("ios", "mac"), "capacity": ("ios",), "drain": ("mac",)}
+
+
+def test_without_a_wished_group_reasons_name_none(cloud):
+    cloud.join("full", capacity=0, groups=("ios",))
+    [reason] = start(cloud).status.reasons
+    assert (reason.filter, reason.groups) == ("capacity", ())

@@ -76,11 +76,15 @@ class InstanceSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class Reason(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Why an instance waits: a filter's name, its sentence, and how many nodes it refused."""
+    """Why an instance waits: a filter's name, its sentence, and how many nodes it refused.
+
+    ``groups``: in which of the node groups that were tried.
+    """
 
     filter: str
     message: str
     nodes: int = 0
+    groups: tuple[str, ...] = ()
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -7,6 +7,7 @@ from api_gateway.domain.revision import Revision, read_revision
 from api_gateway.domain.selection import InstanceSelection
 from api_gateway.entries import InstanceEntry
 from api_gateway.public import envelope
+from api_gateway.public.explanation import explanation
 from api_gateway.reader import Reader
 from api_gateway.replies import Reply, is_known, tagged
 from api_gateway.routes.lists import KNOWN_HEADER, listed
@@ -17,7 +18,7 @@ REVISION_HEADER = "X-Corral-Revision"
 
 
 class InstanceReads:
-    """``GET /api/v1/vm``. Filters, pages, ETags and waiting are ours."""
+    """``GET /api/v1/vm``, of which filters, pages, ETags and waiting are ours, and ``explain``."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
@@ -29,6 +30,12 @@ class InstanceReads:
             return await self._one(call, identity)
         selection, page = InstanceSelection(call.queries), read_page(call.queries)
         return listed(call, await self._reader.instances(selection, page))
+
+    async def explain(self, call: Call) -> bytes:
+        """Why an instance waits, and what would change it."""
+        entry = await self._reader.instance(call.required_query("id"))
+        groups = {group.id: group for group in await self._reader.groups()}
+        return envelope.ok(explanation(entry.id, entry.spec, entry.status, groups))
 
     async def _one(self, call: Call, identity: str) -> Reply:
         """With ``wait`` (seconds) the answer comes when there is news, or when they are over.

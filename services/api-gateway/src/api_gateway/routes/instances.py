@@ -57,6 +57,7 @@ class InstanceRoutes:
                 "PUT": self.update,
                 "DELETE": self.terminate,
             },
+            "/api/v1/vm/explain": {"GET": self._reads.explain},
             "/api/v1/rpc/vm/restart": {"POST": self.restart},
         }
 

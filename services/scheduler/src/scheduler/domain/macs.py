@@ -18,8 +18,11 @@ from contracts.macs import (
 from scheduler.domain.record import InstanceRecord
 from scheduler.domain.subject import Subject
 
-_NONE_FREE = Reason(filter="mac", message="no MAC address is free")
-_IN_USE = Reason(filter="mac", message="the MAC address asked for is in use")
+MAC = "mac"
+"""What reasons call the lack of an address."""
+
+_NONE_FREE = Reason(filter=MAC, message="no MAC address is free")
+_IN_USE = Reason(filter=MAC, message="the MAC address asked for is in use")
 
 
 class MacRange(msgspec.Struct, frozen=True):

@@ -1,6 +1,7 @@
 """The decision: which node takes a request, or why none does."""
 
 from collections import Counter
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 
 import msgspec
@@ -36,15 +37,14 @@ def place(
     """
     if request.node_id:
         return _pinned(request, cluster)
-    refused: Counter[str] = Counter()
+    refused: dict[str, Counter[str]] = {}
     groups = list(cluster.chain(request.group_id)) if request.group_id else [""]
     for avoid in (tried, frozenset[str]()) if tried else (tried,):
-        refused.clear()
         for group in groups:
             shelf = cluster.shelf(request.in_group(group) if group else request)
             if node := shelf.best(avoid):
                 return Placed(node)
-            refused.update(shelf.refused)
+            refused[group] = shelf.refused
     return Refusals(_reasons(refused))
 
 
@@ -53,13 +53,19 @@ def _pinned(request: Request, cluster: Cluster) -> Placed | Refusals:
     if node is None:
         return Refusals((Reason(filter="pinned", message="the node asked for is not there"),))
     reason = refusal(request, node)
-    return Refusals(_reasons(Counter([reason]))) if reason else Placed(node)
+    return Refusals(_reasons({"": Counter([reason])})) if reason else Placed(node)
 
 
-def _reasons(refused: Counter[str]) -> tuple[Reason, ...]:
+def _reasons(refused: Mapping[str, Counter[str]]) -> tuple[Reason, ...]:
+    """By group and filter; groups that do not concern a reason are left out."""
+    total: Counter[str] = sum(refused.values(), Counter())
     found = tuple(
-        Reason(filter=name, message=SENTENCES[name], nodes=count)
-        for name, count in refused.most_common()
-        if count > 0
+        Reason(
+            filter=name,
+            message=SENTENCES[name],
+            nodes=count,
+            groups=tuple(group for group, counts in refused.items() if group and counts[name]),
+        )
+        for name, count in total.most_common()
     )
     return found or (NO_NODES,)
