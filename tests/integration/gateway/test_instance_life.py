@@ -1,5 +1,12 @@
-from contracts.instances import InstanceDocument, InstanceState, RestartVM, StartVM, TerminateVM
-from tests.integration.gateway.cloud import NODE, TEMPLATE, Api, Cloud, running
+from contracts.instances import (
+    InstanceDocument,
+    InstanceState,
+    RestartVM,
+    StartVM,
+    TerminateVM,
+    UpdateVM,
+)
+from tests.integration.gateway.cloud import EPOCH, NODE, TEMPLATE, Api, Cloud, running
 from tests.waiting import until
 
 
@@ -103,3 +110,34 @@ async def _state(api: Api, identity: str, state: str):
 
 async def _gone(api: Api, identity: str) -> bool:
     return identity not in await api.listed()
+
+
+async def test_a_time_to_live_counts_from_started(api: Api, cloud: Cloud):
+    (identity,) = await api.start(ttl="600")
+    vm = await api.vm(identity)
+    assert (vm["ttl"], "expires_at" in vm) == (600, False)
+    started = {"state": InstanceState.STARTED, "was_started": True, "started": EPOCH}
+    await cloud.move(identity, **started, node_id=NODE, vminfo=running())
+    item = await until(lambda: _state(api, identity, "Started"))
+    assert item["vm"]["expires_at"] == "2031-05-04T10:10:00Z"
+
+
+async def test_put_moves_the_time_to_live_and_the_scheduler_is_sure_to_hear_of_it(
+    api: Api, cloud: Cloud, instance: str
+):
+    await api("PUT", f"/api/v1/vm?id={instance}", {"name": "x"})
+    assert await cloud.store.count("instances", {"pending": True}) == 0
+    assert (await api("PUT", f"/api/v1/vm?id={instance}", {"ttl": 30})).body is None
+    assert await cloud.store.count("instances", {"pending": True}) == 1
+    await until(lambda: [m for m in cloud.said(UpdateVM) if m.spec.ttl == 30])
+    assert (await api.vm(instance))["ttl"] == 30
+    refused = await api("PUT", f"/api/v1/vm?id={instance}", {"ttl": -1})
+    assert (refused.code, refused.json["message"].partition(":")[0]) == (400, "ttl")
+
+
+async def test_the_default_time_to_live_is_for_those_without_their_own(cloud: Cloud):
+    await cloud.add_template()
+    await cloud.add_node()
+    api = await cloud.gateway(default_ttl=3600)
+    ids = [(await api.start(**wish))[0] for wish in ({}, {"ttl": 60}, {"ttl": 0})]
+    assert [(await api.vm(identity)).get("ttl") for identity in ids] == [3600, 60, None]

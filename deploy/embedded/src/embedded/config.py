@@ -84,6 +84,7 @@ class EmbeddedSettings(Settings, frozen=True, kw_only=True):
     event_log_days: float = 90.0
     event_log_events: int = 5_000_000
     webhook_networks: str = ""
+    default_ttl: int = 0
 
     @property
     def folder(self) -> Path:

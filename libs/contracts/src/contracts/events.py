@@ -31,6 +31,7 @@ class EventKind(StrEnum):
     VM_RESTARTED = "VMRestarted"
     VM_LOST = "VMLost"
     VM_RECOVERED = "VMRecovered"
+    VM_EXPIRED = "VMExpired"
     START_RETRIED = "StartRetried"
     UNKNOWN_VM_PERSISTS = "UnknownVmPersists"
     NODE_JOINED = "NodeJoined"

@@ -1,6 +1,6 @@
 """Gateway and scheduler about instances; everybody else hears what became of them."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -38,6 +38,7 @@ class InstanceSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     ``priority`` 0 means the default. ``restarts`` counts the wished restarts.
     ``actor`` and ``request_id`` are of the request that last moved something acted on,
     ``start_request_id`` (the public ``inflight_reqid``) of the one that made the instance.
+    ``ttl``: seconds after it was first Started at which it is ended; 0 for never.
     """
 
     template: TemplateRef
@@ -57,6 +58,7 @@ class InstanceSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     actor: str = ""
     request_id: str = ""
     start_request_id: str = ""
+    ttl: int = 0
 
     def without_script(self) -> "InstanceSpec":
         """The same wish without the text of its script: it may be long, and secret."""
@@ -104,7 +106,7 @@ class InstanceStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     it was, so that a VM may be left there.
     ``giving_up``: the attempt took too long and was ordered away.
     ``saving``: the image request that is being carried out; ``saved``: one has succeeded, which
-    is the end of the instance.
+    is the end of the instance. ``started``: when it first was; ``expired``: its ttl has ended it.
     ``mac_address``: handed out to the attempt; empty where the hypervisor chooses.
     ``deadline`` and ``valid_until`` belong to the running attempt.
     ``changed`` is the public ``ts``; ``ended`` starts the minute before removal.
@@ -135,7 +137,16 @@ class InstanceStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     reasons: tuple[Reason, ...] = ()
     attempts: tuple[Attempt, ...] = ()
     changed: datetime
+    started: datetime | None = None
+    expired: bool = False
     ended: datetime | None = None
+
+
+def expiry(created: datetime, spec: InstanceSpec, status: InstanceStatus) -> datetime | None:
+    """When its time to live ends an instance; None while it has none or was never Started."""
+    if not spec.ttl or not status.was_started:
+        return None
+    return (status.started or created) + timedelta(seconds=spec.ttl)
 
 
 class InstanceDocument(Pending, frozen=True, kw_only=True, omit_defaults=True):
@@ -168,7 +179,7 @@ class RestartVM(Command, frozen=True, kw_only=True, tag="vm.restart.v1"):
 
 
 class UpdateVM(Command, frozen=True, kw_only=True, tag="vm.update.v1"):
-    """Name, external id or metadata changed; nobody acts, views move."""
+    """Name, external id or metadata changed: nobody acts, views move. Or ``ttl`` did."""
 
     instance_id: str
     generation: int

@@ -16,6 +16,8 @@ class Settings(Base, frozen=True, kw_only=True):
     ``listen_addr`` (``host:port`` or ``:port``, the documented form) wins over host and port.
     ``registry_address`` is public and given to agents; ``registry_local_address`` is the
     gateway's own way there, if it differs. ``version`` (``x.y.z-hash``) empty: that of the code.
+    ``default_ttl``: seconds after Started at which instances end that were started without a
+    ``ttl`` of their own; 0 for never.
     ``body_seconds``: a request's body must be there so long after its head.
     ``package_folder`` holds the agent's packages that are served under ``/pkg/``.
     ``exporter_metrics``: serve the metrics of the public Prometheus exporter as well (of several
@@ -40,6 +42,7 @@ class Settings(Base, frozen=True, kw_only=True):
     registry_timeout: float = 3.0
     version: str = ""
     license: str = "enterprise plus"
+    default_ttl: int = 0
     max_body: int = 1 << 20
     body_seconds: float = 30.0
     keep_alive_seconds: float = KEEP_ALIVE_SECONDS

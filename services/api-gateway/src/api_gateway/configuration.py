@@ -17,9 +17,13 @@ Said: TypeAlias = Callable[[ConfigurationDocument], Sequence[Write]]
 
 
 class Configuration:
-    """``default_registry``: the address that agents are given unless operators say another."""
+    """``default_registry``: the address that agents are given unless operators say another.
 
-    def __init__(self, store: Store, default_registry: str) -> None:
+    ``default_ttl``: of instances that are started without one, as this gateway was set.
+    """
+
+    def __init__(self, store: Store, default_registry: str, default_ttl: int) -> None:
+        self.default_ttl = default_ttl
         self._store = store
         self._default_registry = default_registry
         self._known: ConfigurationDocument | None = None

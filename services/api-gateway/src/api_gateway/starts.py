@@ -99,6 +99,7 @@ class Starts:
             group_id=request.group_id,
             priority=request.priority,
             name_template=request.name_template,
+            ttl=self._configuration.default_ttl if request.ttl is None else request.ttl,
             script=request.script,
             overrides=request.overrides,
             actor=actor,

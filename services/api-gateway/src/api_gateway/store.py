@@ -153,13 +153,15 @@ class GatewayStore:
         )
 
     async def label(
-        self, identity: str, sets: Mapping[str, str], metadata: Mapping[str, Any] | None
+        self, identity: str, sets: Mapping[str, Any], metadata: Mapping[str, Any] | None
     ) -> InstanceDocument | None:
-        """Change what nobody acts on; metadata keys given replace, others stay."""
+        """Change what nobody acts on, and ``ttl``; metadata keys given replace, others stay."""
         stage: dict[str, Any] = {f"spec.{k}": {"$literal": v} for k, v in sets.items()}
         if metadata is not None:
             known = {"$ifNull": ["$spec.metadata", {}]}
             stage["spec.metadata"] = {"$mergeObjects": [known, {"$literal": dict(metadata)}]}
+        if "ttl" in sets:
+            stage["pending"] = True
         stage["generation"] = {"$add": ["$generation", 1]}
         return await self._store.change(
             INSTANCES, InstanceDocument, {"_id": identity}, [{"$set": stage}]

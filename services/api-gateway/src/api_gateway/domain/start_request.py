@@ -43,6 +43,7 @@ class StartRequest(msgspec.Struct, frozen=True, kw_only=True):
     group_id: str | None = None
     priority: int = 0
     name_template: str = ""
+    ttl: int | None = None
     script: Script | None = None
     overrides: Overrides = Overrides()
 
@@ -65,9 +66,15 @@ def read_start_request(fields: Fields, size: int) -> StartRequest:
         group_id=fields.text("group_id"),
         priority=fields.integer("priority", 1, MAX_PRIORITY, numeric_text=True) or 0,
         name_template=fields.text("name_template") or "",
+        ttl=read_ttl(fields),
         script=_script(fields),
         overrides=_overrides(fields),
     )
+
+
+def read_ttl(fields: Fields) -> int | None:
+    """Seconds after Started at which an instance ends; 0 for never."""
+    return fields.integer("ttl", 0, numeric_text=True)
 
 
 def _script(fields: Fields) -> Script | None:

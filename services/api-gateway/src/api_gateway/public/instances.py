@@ -16,6 +16,7 @@ from contracts.instances import (
     InstanceStatus,
     MetadataValue,
     Reason,
+    expiry,
 )
 from contracts.vms import PortForward, Script, ScriptResult, VmInfo
 
@@ -80,7 +81,10 @@ class PublicAttempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class Vm(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The flat instance object. ``failure_logs``: URLs of files in the registry (ours)."""
+    """The flat instance object.
+
+    Ours are ``failure_logs`` (URLs of files in the registry), ``ttl`` (seconds) and ``expires_at``.
+    """
 
     instance_id: str
     instance_state: str
@@ -107,6 +111,8 @@ class Vm(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reasons: tuple[PublicReason, ...] = ()
     attempts: tuple[PublicAttempt, ...] = ()
     failure_logs: tuple[str, ...] = ()
+    ttl: int = 0
+    expires_at: datetime | None = None
 
 
 class Wrapper(msgspec.Struct, frozen=True, kw_only=True):
@@ -168,6 +174,8 @@ def flat(instance_id: str, created: datetime, spec: InstanceSpec, status: Instan
             failure_logs=tuple(
                 f"{spec.registry}/files/logs/{path}" for path in status.failure_logs
             ),
+            ttl=spec.ttl,
+            expires_at=expiry(created, spec, status),
         )
     )
 

@@ -8,7 +8,7 @@ import structlog
 
 from api_gateway.domain.fields import BadField, Fields, MissingField
 from api_gateway.domain.metadata import read_metadata
-from api_gateway.domain.start_request import read_start_request
+from api_gateway.domain.start_request import read_start_request, read_ttl
 from api_gateway.outgoing import Outgoing
 from api_gateway.public import envelope
 from api_gateway.public.instances import state_of
@@ -76,10 +76,10 @@ class InstanceRoutes:
         return envelope.ok(msgspec.json.encode(ids))
 
     async def update(self, call: Call) -> bytes:
-        """Change what an instance is called and labelled with."""
+        """Change what an instance is called and labelled with, and how long it lives."""
         identity = call.required_query("id")
         fields = await call.fields()
-        given = {name: fields.text_as_given(name) for name in _LABELS}
+        given = {name: fields.text_as_given(name) for name in _LABELS} | {"ttl": read_ttl(fields)}
         sets = {name: value for name, value in given.items() if value is not None}
         metadata = read_metadata(fields)
         if not sets and metadata is None:

@@ -90,6 +90,7 @@ class Instance(InstanceRecord):
             now,
             state=state,
             was_started=True,
+            started=self.status.started or now,
             lost=False,
             message="",
             progress=0.0,
@@ -211,6 +212,17 @@ class Instance(InstanceRecord):
                 self.gone(now)
             else:
                 self._set(now, ended=now)
+        return True
+
+    def expire(self, now: datetime) -> bool:
+        """Its time to live is over; a save that is under way may finish."""
+        state = self.move(Cause.TERMINATE)
+        if state is None or self.status.saving:
+            return False
+        self._set(now, state=state, expired=True, message="its time to live is over")
+        self._happened(EventKind.VM_EXPIRED, now, state=state, ttl=self.spec.ttl)
+        if not self.status.live:
+            self.gone(now)
         return True
 
     def save(self, request_id: str, now: datetime) -> None:

@@ -11,6 +11,7 @@ from contracts.instances import (
     InstanceDocument,
     InstanceSpec,
     InstanceState,
+    expiry,
 )
 from scheduler.domain.subject import Subject
 from scheduler.domain.transitions import TRANSITIONS, Cause
@@ -57,8 +58,13 @@ class InstanceRecord(Subject):
 
     @property
     def ending(self) -> bool:
-        """Whether its end was asked for, or came with its image."""
-        return self.spec.terminate or self.status.saved
+        """Whether its end was asked for, or came with its image or its time."""
+        return self.spec.terminate or self.status.saved or self.status.expired
+
+    @property
+    def expiry(self) -> datetime | None:
+        """When its time to live is over, if it was ever Started and has one."""
+        return expiry(self.created, self.spec, self.status)
 
     @property
     def unwanted(self) -> bool:

@@ -50,6 +50,7 @@ class World:
         self.on_node: defaultdict[str, dict[str, Instance]] = defaultdict(dict)
         self.under_way: dict[str, Instance] = {}
         self.ended: dict[str, Instance] = {}
+        self.mortal: dict[str, Instance] = {}
         self.images = Images()
         self.tombstones: set[str] = set()
         self.found_images: dict[str, ImageRequestDocument] = {}
@@ -103,6 +104,7 @@ class World:
         self.macs.settle(instance)
         _keep(self.under_way, instance, status.live and not instance.ended)
         _keep(self.ended, instance, instance.ended)
+        _keep(self.mortal, instance, instance.expiry is not None and not instance.ending)
         if instance.waiting and instance.id not in self._queued:
             self._queue(instance)
 
@@ -119,7 +121,7 @@ class World:
         if status.lost:
             self.macs.keep_forsaken(instance.id, status.node_id, status.mac_address)
         self._queued.discard(instance.id)
-        for index in (self.under_way, self.ended):
+        for index in (self.under_way, self.ended, self.mortal):
             index.pop(instance.id, None)
         self.removed.append(instance)
 

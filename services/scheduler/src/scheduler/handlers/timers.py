@@ -20,6 +20,7 @@ def tick(world: World, moment: Moment) -> None:
     _under_way(world, moment)
     end_overdue(world, moment)
     end_overdue_upgrades(world, moment)
+    _expired(world, moment)
     _ended(world, moment)
 
 
@@ -85,6 +86,17 @@ def _silent_attempt(world: World, instance: Instance, moment: Moment) -> bool:
     if instance.mark or instance.valid_until is None or (node is not None and node.online):
         return False
     return (moment.now - instance.valid_until).total_seconds() > world.limits.skew
+
+
+def _expired(world: World, moment: Moment) -> None:
+    """Time to live counts from Started; instances that never were wait as long as they must."""
+    for instance in list(world.mortal.values()):
+        expiry = instance.expiry
+        if expiry is None or moment.now < expiry or not instance.expire(moment.now):
+            continue
+        world.touch(instance)
+        if instance.status.live:
+            world.order_stop(instance, moment)
 
 
 def _ended(world: World, moment: Moment) -> None:
