@@ -2,6 +2,7 @@
 
 import structlog
 
+from api_gateway.bulk_store import BulkStore
 from api_gateway.catalogue import Catalogue
 from api_gateway.config import Settings
 from api_gateway.configuration import Configuration
@@ -21,6 +22,7 @@ from api_gateway.registry_client import Registry
 from api_gateway.registry_logs import RegistryLogs
 from api_gateway.request_store import RequestStore
 from api_gateway.resources import Resources
+from api_gateway.routes.bulk import BulkTermination
 from api_gateway.routes.configuration import ConfigurationRoutes
 from api_gateway.routes.distributions import CacheRoutes, DistributionRoutes
 from api_gateway.routes.events import EventRoutes
@@ -85,8 +87,9 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
     endpoints, events, macs = EndpointStore(store), EventReader(store), MacStore(store)
     feed = EventFeed(events)
     starts = Starts(documents, reader, catalogue, intake, macs, clock, configuration)
+    bulk = BulkTermination(BulkStore(store), sync, outgoing)
     routes = {
-        **InstanceRoutes(documents, sync, reader, resources, starts, outgoing).table(),
+        **InstanceRoutes(documents, sync, reader, resources, starts, outgoing, bulk).table(),
         **NodeRoutes(documents, sync, reader, outgoing, version).table(),
         **GroupRoutes(documents, sync, reader, outbox, outgoing, clock).table(),
         **TemplateRoutes(projection, sync, catalogue, registry).table(),

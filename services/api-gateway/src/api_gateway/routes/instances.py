@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import msgspec
 import structlog
 
+from api_gateway.domain.bulk import read_bulk
 from api_gateway.domain.fields import BadField, Fields, MissingField
 from api_gateway.domain.metadata import read_metadata
 from api_gateway.domain.start_request import read_start_request, read_ttl
@@ -14,6 +15,7 @@ from api_gateway.public import envelope
 from api_gateway.public.instances import state_of
 from api_gateway.reader import Reader
 from api_gateway.resources import Resources
+from api_gateway.routes.bulk import BulkTermination
 from api_gateway.routes.instance_reads import InstanceReads
 from api_gateway.starts import Starts
 from api_gateway.store import GatewayStore
@@ -39,6 +41,7 @@ class InstanceRoutes:
         resources: Resources,
         starts: Starts,
         outgoing: Outgoing,
+        bulk: BulkTermination,
     ) -> None:
         self._store = store
         self._resources = resources
@@ -46,6 +49,7 @@ class InstanceRoutes:
         self._reader = reader
         self._starts = starts
         self._outgoing = outgoing
+        self._bulk = bulk
         self._reads = InstanceReads(reader)
 
     def table(self) -> Routes:
@@ -92,11 +96,14 @@ class InstanceRoutes:
         return envelope.OK
 
     async def terminate(self, call: Call) -> bytes:
-        """Have an instance gone: OK in every state, also when it is going already."""
+        """Have an instance gone: OK in every state, also when it is going already. Or many."""
         fields = await call.fields_or_none()
         identity = fields.text("id") or call.query("id")
         if identity is None:
-            raise MissingField("id")
+            bulk = read_bulk(fields)
+            if bulk is None:
+                raise MissingField("id")
+            return await self._bulk.terminate(call, bulk)
         document = await self._store.terminate(identity, call.actor, call.request_id)
         if document is None:
             await self._reader.stored_instance(identity)
