@@ -2,8 +2,19 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from api_gateway.public import envelope
+from api_gateway.public.problem import PROBLEM, problem
 
 NOT_MODIFIED = 304
+
+
+class Failure(NamedTuple):
+    """What went wrong, and the HTTP status that says so to those who want to hear it there."""
+
+    message: str
+    status: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,6 +24,25 @@ class Reply:
     body: bytes
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
+    failure: Failure | None = None
+
+
+def failed(status: int, message: str, right: int | None = None) -> Reply:
+    """A failure in the envelope; ``right`` is its status where the documented one is 200."""
+    return Reply(
+        status=status,
+        body=envelope.fail(message),
+        failure=Failure(message, status if right is None else right),
+    )
+
+
+def as_problem(failure: Failure, request_id: str) -> Reply:
+    """The same failure as RFC 9457 describes one."""
+    return Reply(
+        status=failure.status,
+        body=problem(failure.status, failure.message, request_id),
+        headers={"Content-Type": PROBLEM},
+    )
 
 
 def tagged(

@@ -12,8 +12,8 @@ from prometheus_client import Counter
 
 from api_gateway.domain.fields import BadField, Fields, MissingField, parse_object
 from api_gateway.packages import Packages
-from api_gateway.public import envelope
-from api_gateway.replies import Reply
+from api_gateway.public.problem import PROBLEM
+from api_gateway.replies import Reply, as_problem, failed
 from chassis.errors import Conflict, NotFound, Refused, Unavailable
 from chassis.streams import Stream, Streams
 from chassis.web import OTHER, REQUEST_ID, REQUESTS, SECONDS, Health, request_ids
@@ -126,19 +126,22 @@ class Dispatch:
         path, verb = request.path, request.method
         verbs = self._routes.get(path)
         if verbs is None:
-            return _no_route(404, "no such path")
+            return _no_route(request, failed(404, "no such path"))
         route = verbs.get("GET" if verb == "HEAD" else verb)
         if route is None:
             allowed = ", ".join(verbs)
-            return _no_route(405, f"{verb} is not possible here, only {allowed}")
+            message = f"{verb} is not possible here, only {allowed}"
+            return _no_route(request, failed(405, message), {"Allow": allowed})
         started = time.perf_counter()
         answer = await _call(route, Call(request))
         if verb != "HEAD":
             self._seconds[path, verb].observe(time.perf_counter() - started)
-        self._count(path, verb, answer.status)
         if isinstance(answer, Stream):
+            self._count(path, verb, answer.status)
             return await self._streams.send(request, answer)
-        return _response(answer)
+        response = _response(request, answer)
+        self._count(path, verb, response.status)
+        return response
 
     def _count(self, path: str, verb: str, status: int) -> None:
         """Looking a counter up by its labels costs more than counting."""
@@ -164,6 +167,10 @@ _FAILURES: tuple[tuple[tuple[type[Exception], ...], int, str | None], ...] = (
 """What a route may raise: the HTTP status, and the message where the error's own is not told."""
 
 
+_RIGHT: tuple[tuple[type[Exception], int], ...] = ((NotFound, 404), (Conflict, 409), (Refused, 422))
+"""The HTTP status of logical failures, for whoever accepts application/problem+json."""
+
+
 async def _call(route: Route, call: Call) -> Reply | Stream:
     try:
         answer = await route(call)
@@ -177,22 +184,28 @@ def _failure(error: Exception, call: Call) -> Reply:
         if isinstance(error, kinds):
             if message is not None:
                 _log.warning("request.not_answered", code=code, error=repr(error))
-            return Reply(status=code, body=envelope.fail(message or _text(error)))
+            right = next((right for kind, right in _RIGHT if isinstance(error, kind)), None)
+            return failed(code, message or _text(error), right)
     _log.error("request.failed", exc_info=error)
-    message = f"internal error, see the logs for request {call.request_id}"
-    return Reply(status=500, body=envelope.fail(message))
+    return failed(500, f"internal error, see the logs for request {call.request_id}")
 
 
-def _no_route(code: int, message: str) -> web.Response:
-    REQUESTS.labels(SERVICE, OTHER, OTHER, code).inc()
-    return _response(Reply(status=code, body=envelope.fail(message)))
+def _no_route(
+    request: web.Request, reply: Reply, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    REQUESTS.labels(SERVICE, OTHER, OTHER, reply.status).inc()
+    response = _response(request, reply)
+    response.headers.update(headers or {})
+    return response
 
 
 def _text(error: Exception) -> str:
     return (error.text or "") if isinstance(error, web.HTTPException) else str(error)
 
 
-def _response(reply: Reply) -> web.Response:
+def _response(request: web.Request, reply: Reply) -> web.Response:
+    if reply.failure is not None and PROBLEM in request.headers.get("Accept", "").lower():
+        reply = as_problem(reply.failure, request[REQUEST_ID])
     headers = _HEADERS.copy()
     headers.update(reply.headers)
     return web.Response(body=reply.body, status=reply.status, headers=headers)
