@@ -26,10 +26,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     ``ALIASES`` maps documented foreign names (``ANKA_LISTEN_ADDR``) to our fields, beside those
     of the base classes. ``central_logging`` ships the service's log to the registry.
+    ``otlp_endpoint``: the OpenTelemetry collector that is sent traces, "" for none.
     ``SECRETS`` are never printed or logged.
     """
 
-    ALIASES: ClassVar[Mapping[str, str]] = {"ANKA_ENABLE_CENTRAL_LOGGING": "central_logging"}
+    ALIASES: ClassVar[Mapping[str, str]] = {
+        "ANKA_ENABLE_CENTRAL_LOGGING": "central_logging",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "otlp_endpoint",
+    }
     SECRETS: ClassVar[frozenset[str]] = frozenset({"mongodb_url", "rabbitmq_url"})
 
     mongodb_url: str = "mongodb://127.0.0.1:27017/?replicaSet=rs0"
@@ -40,6 +44,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     metrics_port: int = 0
     drain_seconds: float = 10.0
     central_logging: bool = False
+    otlp_endpoint: str = ""
 
 
 S = TypeVar("S", bound=Settings)

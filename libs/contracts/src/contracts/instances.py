@@ -38,6 +38,7 @@ class InstanceSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     ``priority`` 0 means the default. ``restarts`` counts the wished restarts.
     ``actor`` and ``request_id`` are of the request that last moved something acted on,
     ``start_request_id`` (the public ``inflight_reqid``) of the one that made the instance.
+    ``trace`` is the W3C ``traceparent`` of that request, "" when it is not traced.
     """
 
     template: TemplateRef
@@ -57,6 +58,7 @@ class InstanceSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     actor: str = ""
     request_id: str = ""
     start_request_id: str = ""
+    trace: str = ""
 
     def without_script(self) -> "InstanceSpec":
         """The same wish without the text of its script: it may be long, and secret."""

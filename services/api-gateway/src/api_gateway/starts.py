@@ -12,6 +12,7 @@ from api_gateway.intake import Intake
 from api_gateway.mac_store import MacStore
 from api_gateway.reader import Reader
 from api_gateway.store import GatewayStore
+from chassis import tracing
 from chassis.clock import Clock
 from chassis.errors import Conflict, Refused
 from contracts.instances import InstanceDocument, InstanceSpec, InstanceStatus
@@ -104,6 +105,7 @@ class Starts:
             actor=actor,
             request_id=request_id,
             start_request_id=request_id,
+            trace=tracing.inject(),
         )
 
     async def _check_managed(self) -> None:

@@ -13,7 +13,7 @@ import msgspec
 import uvloop
 from cyclopts import Parameter
 
-from chassis import telemetry
+from chassis import telemetry, tracing
 from chassis.bus.amqp import AmqpBus
 from chassis.bus.port import Bus
 from chassis.clock import SystemClock
@@ -61,7 +61,11 @@ def join(
         _say(f"--{name.replace('_', '-')} has no effect here\n", sys.stderr)
     telemetry.configure(NAME, settings.log_level)
     calm_the_collector()
-    return uvloop.run(serve(settings))
+    try:
+        with tracing.exporting(NAME, settings.otlp_endpoint):
+            return uvloop.run(serve(settings))
+    except BadSettings as error:
+        return _fail(str(error))
 
 
 @app.command

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
+from chassis import tracing
 from chassis.bus.port import Bus
 from chassis.clock import Clock
 from chassis.errors import BusDown, Conflict, StoreDown, Unavailable
@@ -22,6 +23,7 @@ from scheduler.domain.subject import Subject
 from scheduler.domain.world import World
 from scheduler.handlers import HANDLERS
 from scheduler.loading import Loader
+from scheduler.spans import trace
 from scheduler.store import (
     COLLECTIONS,
     SchedulerStore,
@@ -144,12 +146,14 @@ class Turns:
             step(world, moment)
             _place(world, moment)
             await self._loader.settle_images(world, moment)
+            traced = [instance for instance in world.changed.values() if instance.steps]
             said, writes = self._recorded(world, moment)
             if writes:
                 await self._commit(writes)
         except BaseException:
             self._forget()
             raise
+        trace(traced)
         await self._publish(said)
 
     def _recorded(self, world: World, moment: Moment) -> tuple[list[Said], list[Write]]:
@@ -164,6 +168,7 @@ class Turns:
                 node=instance.status.node_id,
                 attempt=instance.status.attempt,
                 request_id=instance.spec.request_id,
+                **tracing.log_ids(instance.spec.trace),
             )
             said += self._record(instance)
             said.append(say(instance.changed()))

@@ -1,14 +1,14 @@
 """``/api/v1/vm`` and ``/api/v1/rpc/vm/restart``."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import structlog
 
 from api_gateway.domain.fields import BadField, Fields, MissingField
 from api_gateway.domain.metadata import read_metadata
-from api_gateway.domain.start_request import read_start_request
+from api_gateway.domain.start_request import StartRequest, read_start_request
 from api_gateway.outgoing import Outgoing
 from api_gateway.public import envelope
 from api_gateway.public.instances import state_of
@@ -18,10 +18,12 @@ from api_gateway.starts import Starts
 from api_gateway.store import GatewayStore
 from api_gateway.sync import Sync
 from api_gateway.web import Call, Routes
+from chassis import tracing
 from chassis.errors import NotFound, Refused
 from contracts.instances import InstanceDocument, RestartVM, TerminateVM, UpdateVM
 
 _KEY_HEADER = "Idempotency-Key"
+_TRACE_HEADER = "traceparent"
 _MAX_KEY = 255
 _LABELS = ("name", "external_id")
 _log = structlog.get_logger()
@@ -69,16 +71,21 @@ class InstanceRoutes:
     async def start(self, call: Call) -> bytes:
         """Make instances; the answer is their ids, once they are durable."""
         request = read_start_request(await call.fields())
+        with tracing.span(
+            "gateway.start", call.header(_TRACE_HEADER) or "", request_id=call.request_id
+        ):
+            ids = await self._accept(call, request)
+            _log.info("instances.accepted", instances=ids, template=request.vmid)
+        return envelope.ok(msgspec.json.encode(ids))
+
+    async def _accept(self, call: Call, request: StartRequest) -> Sequence[str]:
         key = call.header(_KEY_HEADER)
         if key is None:
-            ids = await self._starts.accept(request, call.actor, call.request_id)
-        else:
-            if not (0 < len(key) <= _MAX_KEY and key.isprintable()):
-                raise BadField(_KEY_HEADER, f"1 to {_MAX_KEY} printable characters")
-            sha256 = hashlib.sha256(await call.raw()).hexdigest()
-            ids = await self._starts.accept_once(request, call.actor, call.request_id, key, sha256)
-        _log.info("instances.accepted", instances=ids, template=request.vmid)
-        return envelope.ok(msgspec.json.encode(ids))
+            return await self._starts.accept(request, call.actor, call.request_id)
+        if not (0 < len(key) <= _MAX_KEY and key.isprintable()):
+            raise BadField(_KEY_HEADER, f"1 to {_MAX_KEY} printable characters")
+        sha256 = hashlib.sha256(await call.raw()).hexdigest()
+        return await self._starts.accept_once(request, call.actor, call.request_id, key, sha256)
 
     async def update(self, call: Call) -> bytes:
         """Change what an instance is called and labelled with."""

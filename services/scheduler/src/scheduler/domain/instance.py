@@ -64,6 +64,7 @@ class Instance(InstanceRecord):
                 Attempt(number=number, node_id=node_id, placed=now),
             ),
         )
+        self.step("waiting", self.waits_since, now)
 
     def park(self, reasons: tuple[Reason, ...], now: datetime) -> bool:
         """Wait under these reasons; False when they are known (counts aside, which move a lot)."""
@@ -86,6 +87,7 @@ class Instance(InstanceRecord):
         if state is None or (self.status.state == InstanceState.ERROR and not self.status.lost):
             return False
         first = not self.status.was_started
+        self.attempt_over(now)
         self._set(
             now,
             state=state,
@@ -262,6 +264,7 @@ class Instance(InstanceRecord):
         if attempts:
             attempts[-1] = msgspec.structs.replace(attempts[-1], failure=failure)
         changes.setdefault("live", False)
+        self.attempt_over(now, failure)
         self._set(
             now,
             attempts=tuple(attempts),
@@ -274,6 +277,7 @@ class Instance(InstanceRecord):
         )
         self.valid_until = None
         self.mark = ""
+        self.waits_since = now
 
 
 def same_but_time(one: VmInfo, other: VmInfo | None) -> bool:

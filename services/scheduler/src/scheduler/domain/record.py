@@ -16,6 +16,17 @@ from scheduler.domain.subject import Subject
 from scheduler.domain.transitions import TRANSITIONS, Cause
 
 
+class Step(msgspec.Struct, frozen=True):
+    """A part of a start that is over; ``failure`` is empty when it went well."""
+
+    name: str
+    begun: datetime
+    ended: datetime
+    node_id: str
+    attempt: int
+    failure: str = ""
+
+
 class InstanceRecord(Subject):
     """An instance in memory.
 
@@ -23,6 +34,7 @@ class InstanceRecord(Subject):
     ``ordered_at`` is when an order last went out, ``missed`` how many heartbeats since then
     did not list the attempt. ``mark`` is the report-queue mark that must come back first.
     ``reported`` is when, by its node's clock, the newest report about the attempt was said.
+    ``steps`` of its start are over and not yet in its trace.
     """
 
     sub_type = "vmAction"
@@ -39,6 +51,8 @@ class InstanceRecord(Subject):
         self.mark = ""
         self.reported: datetime | None = None
         self.strays = 0
+        self.waits_since = document.status.changed if document.status.attempt else self.created
+        self.steps: tuple[Step, ...] = ()
 
     @property
     def order(self) -> tuple[int, datetime, str]:
@@ -78,6 +92,18 @@ class InstanceRecord(Subject):
             self.generation, self.spec = generation, spec
         self._set(now, observed_generation=self.generation)
         return True
+
+    def attempt_over(self, now: datetime, failure: str = "") -> None:
+        """The attempt to start it has come to an end, good or bad."""
+        attempts = self.status.attempts
+        if attempts and not attempts[-1].failure and not self.status.was_started:
+            self.step("attempt", attempts[-1].placed, now, failure)
+
+    def step(self, name: str, begun: datetime, ended: datetime, failure: str = "") -> None:
+        """Keep for its trace, if it has one, that a step of its start is over."""
+        if self.spec.trace:
+            node_id, attempt = self.status.node_id, self.status.attempt
+            self.steps += (Step(name, begun, ended, node_id, attempt, failure),)
 
     def move(self, cause: Cause) -> InstanceState | None:
         """Where the table leads from here; None when the cause is stale."""
