@@ -39,6 +39,8 @@ class InstanceSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     ``actor`` and ``request_id`` are of the request that last moved something acted on,
     ``start_request_id`` (the public ``inflight_reqid``) of the one that made the instance.
     ``trace`` is the W3C ``traceparent`` of that request, "" when it is not traced.
+    ``pool_id``: the pool that keeps it ready for a request that has not come yet; the request that
+    claims it takes this away and leaves the moment in ``claimed``.
     """
 
     template: TemplateRef
@@ -59,6 +61,8 @@ class InstanceSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     request_id: str = ""
     start_request_id: str = ""
     trace: str = ""
+    pool_id: str | None = None
+    claimed: datetime | None = None
 
     def without_script(self) -> "InstanceSpec":
         """The same wish without the text of its script: it may be long, and secret."""
@@ -106,6 +110,7 @@ class InstanceStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     ``mac_address``: handed out to the attempt; empty where the hypervisor chooses.
     ``deadline`` and ``valid_until`` belong to the running attempt.
     ``changed`` is the public ``ts``; ``ended`` starts the minute before removal.
+    ``claimed``: the claim of this member of a pool was seen.
     ``failure_logs``: the registry's files about the last failed attempt, below ``files/logs/``.
     """
 
@@ -134,6 +139,7 @@ class InstanceStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     attempts: tuple[Attempt, ...] = ()
     changed: datetime
     ended: datetime | None = None
+    claimed: bool = False
 
 
 class InstanceDocument(Pending, frozen=True, kw_only=True, omit_defaults=True):

@@ -2,6 +2,7 @@
 
 import structlog
 
+from api_gateway.admission import Admission
 from api_gateway.catalogue import Catalogue
 from api_gateway.config import Settings
 from api_gateway.configuration import Configuration
@@ -14,6 +15,7 @@ from api_gateway.moves import HEARD, projection_queue
 from api_gateway.outbox import Outbox
 from api_gateway.outgoing import Outgoing
 from api_gateway.packages import Packages
+from api_gateway.pool_store import PoolStore
 from api_gateway.projection import Projection
 from api_gateway.reader import Reader
 from api_gateway.registry_client import Registry
@@ -29,6 +31,7 @@ from api_gateway.routes.instances import InstanceRoutes
 from api_gateway.routes.logs import LogRoutes
 from api_gateway.routes.macaddr import MacRoutes
 from api_gateway.routes.nodes import NodeRoutes
+from api_gateway.routes.pools import PoolRoutes
 from api_gateway.routes.resources import ResourceRoutes
 from api_gateway.routes.stats import StatsRoutes
 from api_gateway.routes.status import StatusRoutes
@@ -82,11 +85,17 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
     configuration = Configuration(store, settings.registry_address)
     version = settings.version or running_version()
     endpoints, events, macs = EndpointStore(store), EventReader(store), MacStore(store)
-    starts = Starts(documents, reader, catalogue, intake, macs, clock, configuration)
+    pool_store = PoolStore(store)
+    admission = Admission(documents, pool_store, projection.pools, intake, clock)
+    starts = Starts(documents, reader, catalogue, admission, macs, clock, configuration)
+    pools = PoolRoutes(
+        pool_store, projection.pools, reader, catalogue, outbox, clock, configuration
+    )
     routes = {
         **InstanceRoutes(documents, sync, reader, resources, starts, outgoing).table(),
         **NodeRoutes(documents, sync, reader, outgoing, version).table(),
         **GroupRoutes(documents, sync, reader, outbox, outgoing, clock).table(),
+        **pools.table(),
         **TemplateRoutes(projection, sync, catalogue, registry).table(),
         **_of_the_cloud(resources, macs, documents, projection, sync, outgoing),
         **_long_running(store, reader, catalogue, outbox, outgoing, clock, configuration),
@@ -109,6 +118,7 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
         sync,
         Dispatcher(bus, [projection_queue()], HEARD, sync.move, clock, sync.subscribed),
         *_loops(settings, sync, outbox, registry, configuration, clock),
+        Loop("pools", settings.groups_seconds, pools.reread, clock),
         server,
         metrics_server(SERVICE, health, settings.metrics_host, settings.metrics_port, exporter),
     ]

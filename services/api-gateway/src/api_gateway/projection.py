@@ -4,16 +4,17 @@ Spec and status of a document move separately, each by its own counter, so that 
 doubled, late or out of order. JSON is encoded at the first read after a change.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from typing import Generic, TypeVar
 
 from api_gateway.domain.occupancy import Occupancy
+from api_gateway.groups import Groups
+from api_gateway.pools import Pools
 from api_gateway.public import instances as public_instances
 from api_gateway.public import nodes as public_nodes
 from api_gateway.tombstones import Tombstones
 from chassis.clock import Clock
-from contracts.groups import GroupDocument
 from contracts.instances import InstanceSpec, InstanceStatus
 from contracts.nodes import NodeSpec, NodeStatus
 from contracts.templates import TemplateDocument
@@ -144,30 +145,35 @@ class Instances:
         return entry.flat
 
     def listed(self) -> list[bytes]:
-        """Every element of the public list."""
+        """Every element of the public list: without what pools keep for nobody yet."""
         if self._listed is None:
-            self._listed = [entry.wrapped or self._wrap(entry) for entry in self._entries.values()]
+            self._listed = [self.wrapped(e) for e in self._entries.values() if not e.spec.pool_id]
         return self._listed
+
+    def kept(self, pool_id: str) -> list[InstanceEntry]:
+        """What a pool keeps that nobody has claimed."""
+        return [entry for entry in self._entries.values() if entry.spec.pool_id == pool_id]
 
     def encode(self, ids: Iterable[str]) -> None:
         """Encode these now, so that the next list need not."""
-        for entry in map(self._entries.get, ids):
-            if entry is not None and entry.wrapped is None:
-                self._wrap(entry)
+        for entry in filter(None, map(self._entries.get, ids)):
+            self.wrapped(entry)
 
     def marks(self) -> dict[str, tuple[int, int]]:
         """Id to (generation, status_revision)."""
         return {e.id: (e.generation, e.status_revision) for e in self._entries.values()}
 
-    def _wrap(self, entry: InstanceEntry) -> bytes:
-        entry.wrapped = public_instances.wrapped(entry.id, entry.spec, self.flat(entry))
+    def wrapped(self, entry: InstanceEntry) -> bytes:
+        """The element of the public list."""
+        if entry.wrapped is None:
+            entry.wrapped = public_instances.wrapped(entry.id, entry.spec, self.flat(entry))
         return entry.wrapped
 
 
 class Nodes:
     """All nodes; one that was removed may join again under its id, as a younger document."""
 
-    def __init__(self, groups: "Groups", occupancy: Occupancy) -> None:
+    def __init__(self, groups: Groups, occupancy: Occupancy) -> None:
         self._entries: dict[str, NodeEntry] = {}
         self._occupancy = occupancy
         self._groups = groups
@@ -242,21 +248,6 @@ class Nodes:
         return {e.id: (e.generation, e.status_revision) for e in self._entries.values()}
 
 
-class Groups:
-    """All node groups; ``revision`` moves with every change."""
-
-    def __init__(self) -> None:
-        self.by_id: Mapping[str, GroupDocument] = {}
-        self.revision = 0
-
-    def replace(self, documents: Iterable[GroupDocument]) -> None:
-        """What the database holds now; there are few, so they are read as a whole."""
-        fresh = {document.id: document for document in documents}
-        if fresh != self.by_id:
-            self.by_id = fresh
-            self.revision += 1
-
-
 class Templates:
     """All templates with their tags."""
 
@@ -298,3 +289,4 @@ class Projection:
         self.instances = Instances(clock, self.occupancy)
         self.nodes = Nodes(self.groups, self.occupancy)
         self.templates = Templates()
+        self.pools = Pools()

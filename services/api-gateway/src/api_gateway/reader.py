@@ -26,6 +26,11 @@ class Reader:
         await self._settle()
         return self._view.instances.listed()
 
+    async def members(self, pool_id: str) -> list[InstanceEntry]:
+        """What a pool keeps that nobody has claimed."""
+        await self._settle()
+        return self._view.instances.kept(pool_id)
+
     async def instance(self, identity: str) -> InstanceEntry:
         """One instance; NotFound."""
         entry = self._view.instances.get(identity)
@@ -52,6 +57,10 @@ class Reader:
     def flat(self, entry: InstanceEntry) -> bytes:
         """The public object of one instance."""
         return self._view.instances.flat(entry)
+
+    def wrapped(self, entry: InstanceEntry) -> bytes:
+        """The element of the public list of one instance."""
+        return self._view.instances.wrapped(entry)
 
     async def nodes(self) -> list[bytes]:
         """The public list."""

@@ -104,22 +104,32 @@ class GatewayStore:
         await self._store.insert(INSTANCES, documents)
 
     async def insert_together(
-        self, documents: Sequence[InstanceDocument], remembered: Remembered | None = None
+        self,
+        documents: Sequence[InstanceDocument],
+        remembered: Remembered | None = None,
+        claims: Sequence[Write] = (),
     ) -> None:
-        """Add instances, all or none; Conflict when the idempotency key was used meanwhile."""
-        writes: list[Write] = []
+        """Add and claim instances, all or none.
+
+        Conflict when the idempotency key was used meanwhile, or an instance cannot be claimed.
+        """
+        writes = list(claims)
         if remembered is not None:
             writes.append(Insert(collection=IDEMPOTENCY, document=remembered))
         writes += [Insert(collection=INSTANCES, document=document) for document in documents]
         await self._store.transact(writes)
 
-    async def withdraw(self, ids: Sequence[str], request_id: str) -> None:
-        """End instances whose insert had an unknown outcome: their user was told that it failed."""
+    async def withdraw(
+        self, ids: Sequence[str], request_id: str, of_request: str | None = None
+    ) -> None:
+        """End what a user was told to have failed; with ``of_request`` only what it made."""
         change = {
             "$set": {"spec.terminate": True, "spec.request_id": request_id, "pending": True},
             **_GROWN,
         }
-        where = {"_id": {"$in": list(ids)}, "spec.terminate": {"$ne": True}}
+        where: dict[str, Any] = {"_id": {"$in": list(ids)}, "spec.terminate": {"$ne": True}}
+        if of_request is not None:
+            where["spec.start_request_id"] = of_request
         await self._store.write([UpdateMany(collection=INSTANCES, where=where, change=change)])
 
     async def terminate(

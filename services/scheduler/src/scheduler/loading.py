@@ -14,7 +14,9 @@ from contracts.instances import InstanceDocument, RestartVM, StartVM, TerminateV
 from contracts.macs import MacPoolDocument
 from contracts.messages import Message
 from contracts.nodes import NodeDocument, NodeHeartbeat, NodeHello
+from contracts.pools import PoolDocument
 from contracts.stats import StatsDocument
+from contracts.templates import TemplateDocument
 from contracts.vms import VmReport
 from scheduler.domain.instance import Instance
 from scheduler.domain.limits import Limits, Moment
@@ -152,6 +154,12 @@ class Loader:
     async def configuration(self) -> ConfigurationDocument:
         """What operators set for the whole cloud."""
         return await self._documents.configuration()
+
+    async def pools(self) -> tuple[dict[str, PoolDocument], dict[str, TemplateDocument]]:
+        """All pools and their templates, by id."""
+        pools = await self._documents.pools()
+        ids = {pool.template_id for pool in pools.values()}
+        return pools, await self._documents.templates(ids) if ids else {}
 
     async def groups(self) -> dict[str, GroupDocument]:
         """All node groups, by id."""

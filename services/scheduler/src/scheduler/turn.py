@@ -24,15 +24,7 @@ from scheduler.domain.world import World
 from scheduler.handlers import HANDLERS
 from scheduler.loading import Loader
 from scheduler.spans import trace
-from scheduler.store import (
-    COLLECTIONS,
-    SchedulerStore,
-    node_removals,
-    node_write,
-    pool_write,
-    removals,
-    status_write,
-)
+from scheduler.store import COLLECTIONS, SchedulerStore
 from scheduler.telemetry import (
     COMMIT_SECONDS,
     COMMITS,
@@ -42,6 +34,15 @@ from scheduler.telemetry import (
     UNSENT,
     leading,
     standing_by,
+)
+from scheduler.writes import (
+    instance_write,
+    node_removals,
+    node_write,
+    pool_write,
+    removals,
+    retirements,
+    status_write,
 )
 
 _log = structlog.get_logger()
@@ -172,7 +173,8 @@ class Turns:
             )
             said += self._record(instance)
             said.append(say(instance.changed()))
-            writes.append(status_write(instance))
+            writes.append(instance_write(instance))
+        writes += retirements(world.retired)
         for request in world.images.changed.values():
             said += self._record(request)
             writes.append(status_write(request))
@@ -286,5 +288,12 @@ def _clear(world: World) -> None:
     world.changed.clear()
     world.images.changed.clear()
     world.macs.changed = False
-    for taken in (world.removed, world.left, world.removed_nodes, world.orders, world.facts):
+    for taken in (
+        world.removed,
+        world.retired,
+        world.left,
+        world.removed_nodes,
+        world.orders,
+        world.facts,
+    ):
         taken.clear()

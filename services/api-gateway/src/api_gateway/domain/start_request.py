@@ -64,7 +64,7 @@ def read_start_request(fields: Fields) -> StartRequest:
         priority=fields.integer("priority", 1, MAX_PRIORITY, numeric_text=True) or 0,
         name_template=fields.text("name_template") or "",
         script=_script(fields, count),
-        overrides=_overrides(fields),
+        overrides=read_overrides(fields),
     )
 
 
@@ -87,7 +87,8 @@ def _script(fields: Fields, count: int) -> Script | None:
     )
 
 
-def _overrides(fields: Fields) -> Overrides:
+def read_overrides(fields: Fields) -> Overrides:
+    """What a start changes of its template, or BadField."""
     return Overrides(
         vcpu=fields.integer("vcpu", 1),
         vram=fields.integer("vram", 1),

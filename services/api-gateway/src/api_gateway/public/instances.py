@@ -80,7 +80,11 @@ class PublicAttempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class Vm(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The flat instance object. ``failure_logs``: URLs of files in the registry (ours)."""
+    """The flat instance object. ``failure_logs``: URLs of files in the registry (ours).
+
+    ``cr_time`` of what came from a pool is when it was asked for; ``pool`` is the one that keeps
+    it while nobody has (ours).
+    """
 
     instance_id: str
     instance_state: str
@@ -107,6 +111,7 @@ class Vm(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reasons: tuple[PublicReason, ...] = ()
     attempts: tuple[PublicAttempt, ...] = ()
     failure_logs: tuple[str, ...] = ()
+    pool: str = ""
 
 
 class Wrapper(msgspec.Struct, frozen=True, kw_only=True):
@@ -146,7 +151,7 @@ def flat(instance_id: str, created: datetime, spec: InstanceSpec, status: Instan
             anka_registry=spec.registry,
             vmid=spec.template.id,
             ts=status.changed,
-            cr_time=created,
+            cr_time=spec.claimed or created,
             progress=number(status.progress),
             vlan=overrides.vlan_tag or "",
             message="" if waits else status.message,
@@ -168,6 +173,7 @@ def flat(instance_id: str, created: datetime, spec: InstanceSpec, status: Instan
             failure_logs=tuple(
                 f"{spec.registry}/files/logs/{path}" for path in status.failure_logs
             ),
+            pool=spec.pool_id or "",
         )
     )
 

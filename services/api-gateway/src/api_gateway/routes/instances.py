@@ -61,8 +61,12 @@ class InstanceRoutes:
         }
 
     async def get(self, call: Call) -> bytes:
-        """One instance, flat, or all, wrapped."""
+        """One instance, flat, or all, wrapped; those that a pool keeps with ``pool`` only."""
         identity = call.query("id")
+        pool = call.query("pool")
+        if identity is None and pool is not None:
+            members = await self._reader.members(pool)
+            return envelope.ok_list([self._reader.wrapped(member) for member in members])
         if identity is None:
             return envelope.ok_list(await self._reader.instances())
         entry = await self._reader.instance(identity)

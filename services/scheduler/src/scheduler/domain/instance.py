@@ -30,6 +30,15 @@ class Instance(InstanceRecord):
             template_id=self.spec.template.id,
         )
 
+    def claim(self, now: datetime) -> None:
+        """A request took it from its pool: the log tells the same as of any other start."""
+        self._set(now, claimed=True)
+        self.requested(now)
+        if self.status.state is InstanceState.STARTED:
+            self._happened(
+                EventKind.VM_STARTED, now, state=self.status.state, node_id=self.status.node_id
+            )
+
     def place(
         self,
         node_id: str,

@@ -33,6 +33,8 @@ class InstanceRecord(Subject):
     ``valid_until``: no VM of the running attempt can exist unreported after it.
     ``ordered_at`` is when an order last went out, ``missed`` how many heartbeats since then
     did not list the attempt. ``mark`` is the report-queue mark that must come back first.
+    ``aged``: it has waited so long that it goes before all others.
+    ``fresh``: a member of a pool that is not stored yet; ``retired``: one whose end was wished.
     ``reported`` is when, by its node's clock, the newest report about the attempt was said.
     ``steps`` of its start are over and not yet in its trace.
     """
@@ -53,11 +55,15 @@ class InstanceRecord(Subject):
         self.strays = 0
         self.waits_since = document.status.changed if document.status.attempt else self.created
         self.steps: tuple[Step, ...] = ()
+        self.aged = False
+        self.fresh = False
+        self.retired = False
 
     @property
     def order(self) -> tuple[int, datetime, str]:
-        """Its place among those that wait: priority first (lower sooner), then age."""
-        return (self.spec.priority or DEFAULT_PRIORITY, self.created, self.id)
+        """Its place among those that wait: priority first (lower sooner, 0: aged), then age."""
+        priority = 0 if self.aged else self.spec.priority or DEFAULT_PRIORITY
+        return (priority, self.created, self.id)
 
     @property
     def starting(self) -> bool:
@@ -68,6 +74,11 @@ class InstanceRecord(Subject):
     def waiting(self) -> bool:
         """Whether it needs a node."""
         return self.starting and not self.status.live and not self.spec.terminate
+
+    @property
+    def pooled(self) -> bool:
+        """Whether it is kept for a request that has not come yet."""
+        return bool(self.spec.pool_id) and not (self.spec.terminate or self.retired or self.ended)
 
     @property
     def ending(self) -> bool:
@@ -124,9 +135,14 @@ class InstanceRecord(Subject):
         self.status = msgspec.structs.replace(self.status, changed=now, **changes)
 
     def _happened(self, kind: EventKind, now: datetime, **fields: Scalar) -> None:
+        """Nobody hears of a member of a pool before somebody has asked for it."""
+        if self.spec.pool_id:
+            return
         self.happened(kind, now, {"instance_id": self.id, **fields})
 
     def _asked(self, kind: EventKind, now: datetime, **fields: Scalar) -> None:
         """Somebody's request was seen by its owner."""
+        if self.spec.pool_id:
+            return
         by, request = self.spec.actor or "anonymous", self.spec.request_id or self.id
         self.happened(kind, now, {"instance_id": self.id, **fields}, actor=by, request_id=request)
