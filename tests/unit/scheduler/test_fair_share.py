@@ -110,9 +110,9 @@ def test_beyond_its_quota_a_group_waits_until_others_end(cloud, quota, wish, lim
 
 
 def test_a_quota_holds_from_when_it_is_told_of_and_until_it_is_lifted(cloud):
-    cloud.join(capacity=9, groups=("g",))
     tight = GroupDocument(id="g", generation=2, name="g", quota=Quota(instances=0))
     cloud.say(GroupChanged(group=tight))
+    cloud.join(capacity=9, groups=("g",))
     [held] = ask(cloud, 1, group_id="g")
     assert held.status.reasons[0].filter == "quota"
     cloud.say(GroupChanged(group=GroupDocument(id="g", generation=1, name="g")))
