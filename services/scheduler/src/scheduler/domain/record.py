@@ -81,6 +81,11 @@ class InstanceRecord(Subject):
         return bool(self.spec.pool_id) and not (self.spec.terminate or self.retired or self.ended)
 
     @property
+    def may_age(self) -> bool:
+        """Whether waiting can still bring it forward."""
+        return not (self.aged or self.spec.pool_id)
+
+    @property
     def ending(self) -> bool:
         """Whether its end was asked for, or came with its image."""
         return self.spec.terminate or self.status.saved

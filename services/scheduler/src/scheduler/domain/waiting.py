@@ -76,7 +76,7 @@ class _Owner:
 
 
 class Waiting:
-    """All lines. A refused line blocks no other; every step costs the logarithm of what waits.
+    """All lines. A refused line blocks no other; a decision costs the logarithm of the lines.
 
     ``held``: how many instances an owner holds.
     """
@@ -86,22 +86,29 @@ class Waiting:
         self._lines: dict[tuple[str, Request], Line] = {}
         self._owners: dict[str, _Owner] = {}
         self._ready: list[tuple[Rank, int, str]] = []
-        self._ageing: list[tuple[datetime, int, Instance, Request]] = []
         self._count = 0
 
     def add(self, instance: Instance, request: Request) -> Line:
         """Queue up; returns the line, which may be parked."""
-        if not (instance.aged or instance.spec.pool_id):
-            heapq.heappush(self._ageing, (instance.created, self._number(), instance, request))
-        return self._add(instance, request)
+        owner = owner_of(instance.spec)
+        line = self._lines.get((owner, request))
+        if line is None:
+            line = self._lines[owner, request] = Line(owner, request)
+        line.push(instance, self._number())
+        self._offer(line)
+        return line
 
     def age(self, before: datetime) -> None:
-        """Those that were asked for before this moment, and still wait, go before all others."""
-        while self._ageing and self._ageing[0][0] <= before:
-            _, _, instance, request = heapq.heappop(self._ageing)
-            if instance.waiting and not instance.aged:
-                instance.aged = True
-                self._add(instance, request)
+        """Who was asked for before this moment goes before all others from now on.
+
+        A member of a pool never does: nobody has asked for it. Looks at all who wait.
+        """
+        for line in list(self._lines.values()):
+            for *_, instance in list(line.heap):
+                if instance.created <= before and instance.waiting and instance.may_age:
+                    instance.aged = True
+                    line.push(instance, self._number())
+            self._offer(line)
 
     def next(self) -> Line | None:
         """The line whose head is to be placed now: take it or park it."""
@@ -147,15 +154,6 @@ class Waiting:
             if wanted(line):
                 line.parked = None
                 self._offer(line)
-
-    def _add(self, instance: Instance, request: Request) -> Line:
-        owner = owner_of(instance.spec)
-        line = self._lines.get((owner, request))
-        if line is None:
-            line = self._lines[owner, request] = Line(owner, request)
-        line.push(instance, self._number())
-        self._offer(line)
-        return line
 
     def _first(self, owner: _Owner) -> Line | None:
         """Take the owner's best line out of those ready."""
