@@ -35,6 +35,7 @@ MetadataValue: TypeAlias = str | int | float | bool
 class InstanceSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What was asked. Written by the gateway alone.
 
+    ``permission_group``: only nodes on which it is granted to create instances; None: any.
     ``priority`` 0 means the default. ``restarts`` counts the wished restarts.
     ``actor`` and ``request_id`` are of the request that last moved something acted on,
     ``start_request_id`` (the public ``inflight_reqid``) of the one that made the instance.
@@ -51,6 +52,7 @@ class InstanceSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     metadata: dict[str, MetadataValue] | None = None
     node_id: str | None = None
     group_id: str | None = None
+    permission_group: str | None = None
     priority: int = 0
     name_template: str = ""
     script: Script | None = None

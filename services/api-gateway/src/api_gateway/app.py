@@ -2,6 +2,7 @@
 
 import structlog
 
+from api_gateway.access import Access
 from api_gateway.admission import Admission
 from api_gateway.catalogue import Catalogue
 from api_gateway.config import Settings
@@ -73,12 +74,13 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
     documents = GatewayStore(store)
     projection = Projection(clock)
     sync = Sync(projection, documents, bus, clock)
-    health = Health({"projection": sync.problem})
-    registry = Registry(settings.registry_url, settings.registry_timeout)
-    logs = RegistryLogs(settings.registry_url, settings.registry_timeout)
+    registry = Registry(settings.registry_url, settings.registry_timeout, settings.root_token)
+    logs = RegistryLogs(settings.registry_url, settings.registry_timeout, settings.root_token)
     outgoing = Outgoing(bus, settings.max_waiting_commands)
     intake = Intake(documents, outgoing, projection, clock)
     outbox = Outbox(documents, bus, clock)
+    access = Access(settings, store, bus, outbox, clock)
+    health = Health({"projection": sync.problem, **access.checks()})
     catalogue = Catalogue(projection, sync, documents, registry)
     reader = Reader(projection, sync, documents)
     resources = Resources(projection, sync)
@@ -105,7 +107,8 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
         **ConfigurationRoutes(configuration, outbox, clock).table(),
         **StatusRoutes(registry, configuration, version, settings.license).table(),
     }
-    app = application(routes, health, Packages(settings.packages), settings.max_body)
+    packages = Packages(settings.packages, access.identify)
+    app = application(access.over(routes), health, packages, settings.max_body)
     server = WebServer(app, settings.host, settings.port)
     exporter = Exporter(projection, registry, clock) if settings.exporter_metrics else None
     _warn_if_open(settings)
@@ -116,6 +119,7 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
         registry,
         logs,
         sync,
+        *access.parts(),
         Dispatcher(bus, [projection_queue()], HEARD, sync.move, clock, sync.subscribed),
         *_loops(settings, sync, outbox, registry, configuration, clock),
         Loop("pools", settings.groups_seconds, pools.reread, clock),
@@ -176,7 +180,7 @@ def _loops(
 
 
 def _warn_if_open(settings: Settings) -> None:
-    if settings.open_to_network:
+    if settings.open_to_network and not settings.enable_auth:
         _log.warning(
             "gateway.open_to_the_network",
             host=settings.host,

@@ -239,9 +239,9 @@ class Nodes:
                 entry.forget()
         self._occupancy.moved.clear()
 
-    def listed(self) -> list[bytes]:
-        """Every element of the public list."""
-        return [self.encoded(entry) for entry in self.known()]
+    def listed(self, only: frozenset[str] | None = None) -> list[bytes]:
+        """Every element of the public list, or those of some nodes."""
+        return [self.encoded(entry) for entry in self.known() if only is None or entry.id in only]
 
     def marks(self) -> dict[str, tuple[int, int]]:
         """Id to (generation, status_revision)."""

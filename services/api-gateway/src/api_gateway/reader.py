@@ -62,10 +62,10 @@ class Reader:
         """The element of the public list of one instance."""
         return self._view.instances.wrapped(entry)
 
-    async def nodes(self) -> list[bytes]:
-        """The public list."""
+    async def nodes(self, only: frozenset[str] | None = None) -> list[bytes]:
+        """The public list, or that of some nodes."""
         await self._sync.wait_loaded(_STARTING_SECONDS)
-        return self._view.nodes.listed()
+        return self._view.nodes.listed(only)
 
     async def node(self, identity: str) -> NodeEntry:
         """One node; NotFound names it."""

@@ -17,7 +17,6 @@ from chassis.clock import Clock
 from chassis.errors import Conflict, Refused
 from contracts.instances import InstanceDocument, InstanceSpec, InstanceStatus
 
-_NO_PERMISSION_GROUPS = "group: works only with resource permissions, which are off"
 _OTHER_BODY = "Idempotency-Key was used with another request"
 
 
@@ -65,8 +64,6 @@ class Starts:
     async def _documents(
         self, request: StartRequest, actor: str, request_id: str
     ) -> list[InstanceDocument]:
-        if request.group is not None:
-            raise Refused(_NO_PERMISSION_GROUPS)
         spec = await self._spec(request, actor, request_id)
         if spec.overrides.mac_address is not None:
             await self._check_managed()
@@ -92,6 +89,7 @@ class Starts:
             metadata=request.metadata,
             node_id=request.node_id,
             group_id=request.group_id,
+            permission_group=request.group,
             priority=request.priority,
             name_template=request.name_template,
             script=request.script,

@@ -186,9 +186,13 @@ class GatewayStore:
             {"$set": _wish(actor, request_id, sets), **_GROWN},
         )
 
-    async def upgrade_nodes(self, version: str, actor: str, request_id: str) -> list[NodeDocument]:
-        """Wish an upgrade of every agent; the nodes with that wish."""
-        where = {"spec.remove": {"$ne": True}, "status.left": {"$ne": True}}
+    async def upgrade_nodes(
+        self, version: str, actor: str, request_id: str, only: frozenset[str] | None = None
+    ) -> list[NodeDocument]:
+        """Wish an upgrade of every agent, or of some nodes'; the nodes with that wish."""
+        where: dict[str, Any] = {"spec.remove": {"$ne": True}, "status.left": {"$ne": True}}
+        if only is not None:
+            where["_id"] = {"$in": sorted(only)}
         change = {
             "$set": _wish(actor, request_id, {"upgrade_to": version}),
             "$inc": {"generation": 1, "spec.upgrades": 1},

@@ -7,10 +7,20 @@ from typing import TypeAlias
 import structlog
 from aiohttp import web
 
+from api_gateway.domain.access import Access
 from api_gateway.domain.fields import BadField, Fields, MissingField, parse_object
 from api_gateway.packages import Packages
+from api_gateway.paths import Paths
 from api_gateway.public import envelope
-from chassis.errors import Conflict, NotFound, Refused, Unavailable
+from chassis.errors import (
+    Conflict,
+    Forbidden,
+    NotFound,
+    Refused,
+    TooManyTries,
+    Unauthenticated,
+    Unavailable,
+)
 from chassis.streams import Stream, Streams
 from chassis.web import OTHER, REQUEST_ID, REQUESTS, SECONDS, Health, request_ids
 
@@ -25,14 +35,32 @@ _HEADERS = {
 }
 
 
+EVERYTHING = Access()
+
+
 class Call:
-    """One request as routes see it. ``actor`` is who asks: empty while nobody has to say so."""
+    """One request as routes see it. ``access`` is what the caller may do: all, unless guarded."""
 
-    __slots__ = ("_request", "actor")
+    __slots__ = ("_path", "_request", "access")
 
-    def __init__(self, request: web.Request) -> None:
+    def __init__(self, request: web.Request, path: Mapping[str, str]) -> None:
         self._request = request
-        self.actor = ""
+        self._path = path
+        self.access = EVERYTHING
+
+    @property
+    def actor(self) -> str:
+        """Who asks: empty while nobody has to say so."""
+        return self.access.actor
+
+    @property
+    def address(self) -> str:
+        """Where the request comes from, the last hop of it."""
+        return self._request.remote or ""
+
+    def path(self, name: str) -> str:
+        """The part of the path that stands for a name in braces in the route's path."""
+        return self._path[name]
 
     @property
     def request_id(self) -> str:
@@ -93,6 +121,7 @@ class Dispatch:
     def __init__(self, routes: Routes, streams: Streams) -> None:
         self._routes = routes
         self._streams = streams
+        self._paths = Paths(routes)
         self._seconds = {
             (path, verb): SECONDS.labels(SERVICE, path, verb)
             for path, verbs in routes.items()
@@ -101,7 +130,8 @@ class Dispatch:
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         """Answer one request."""
-        path, verb = request.path, request.method
+        verb = request.method
+        path, arguments = self._paths.find(request)
         verbs = self._routes.get(path)
         if verbs is None:
             return _no_route(404, "no such path")
@@ -110,7 +140,7 @@ class Dispatch:
             allowed = ", ".join(verbs)
             return _no_route(405, f"{verb} is not possible here, only {allowed}")
         started = time.perf_counter()
-        code, answer = await _call(route, Call(request))
+        code, answer = await _call(route, Call(request, arguments))
         if verb != "HEAD":
             self._seconds[path, verb].observe(time.perf_counter() - started)
         REQUESTS.labels(SERVICE, path, verb, code).inc()
@@ -122,6 +152,8 @@ class Dispatch:
 _FAILURES: tuple[tuple[tuple[type[Exception], ...], int, str | None], ...] = (
     ((BadField,), 400, None),
     ((Refused, NotFound, Conflict), 200, None),
+    ((Forbidden,), 403, None),
+    ((TooManyTries,), 429, None),
     ((Unavailable,), 503, "temporarily unavailable, try again later"),
     ((web.HTTPRequestEntityTooLarge,), 413, None),
     (
@@ -142,6 +174,8 @@ async def _call(route: Route, call: Call) -> tuple[int, bytes | Stream]:
 
 
 def _failure(error: Exception, call: Call) -> tuple[int, bytes]:
+    if isinstance(error, Unauthenticated):
+        return 401, envelope.AUTHENTICATION_REQUIRED
     for kinds, code, message in _FAILURES:
         if isinstance(error, kinds):
             if message is not None:

@@ -63,10 +63,10 @@ class Steps:
             await self._turns.handle(images)
 
     async def read_settings(self) -> None:
-        """Node groups and the configuration are the gateway's; read them anew."""
+        """Node groups, grants on nodes and the configuration are the gateway's; read them anew."""
         if not self._turns.leading:
             return
-        groups = await self._loader.groups()
+        groups, granted = await self._loader.groups(), await self._loader.granted()
         configuration = await self._loader.configuration()
 
         def step(world: World, moment: Moment) -> None:
@@ -74,6 +74,8 @@ class Steps:
             if world.cluster.groups != groups:
                 world.cluster.groups = groups
                 world.waiting.wake_all()
+            if world.cluster.granted != granted:
+                world.cluster.grant(granted)
 
         await self._turns.step(step)
 

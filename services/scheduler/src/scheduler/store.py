@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from chassis.auth.store import AccessStore
 from chassis.store.port import (
     Delete,
     Index,
@@ -90,6 +91,7 @@ class SchedulerStore:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self.access = AccessStore(store)
 
     async def start(self) -> None:
         """Make sure the indexes exist."""

@@ -15,7 +15,8 @@ def claimable(spec: InstanceSpec) -> bool:
 
     It has its node and its name, and a startup script is run by whoever starts a VM.
     """
-    return spec.node_id is None and spec.script is None and not spec.name_template
+    placed_by = spec.node_id or spec.permission_group
+    return placed_by is None and spec.script is None and not spec.name_template
 
 
 def serves(member: InstanceSpec, wish: InstanceSpec) -> bool:

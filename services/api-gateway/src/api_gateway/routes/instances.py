@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import structlog
 
+from api_gateway.auth import nodes
+from api_gateway.domain.access import Access
 from api_gateway.domain.fields import BadField, Fields, MissingField
 from api_gateway.domain.metadata import read_metadata
 from api_gateway.domain.start_request import StartRequest, read_start_request
@@ -25,6 +27,7 @@ from contracts.instances import InstanceDocument, RestartVM, TerminateVM, Update
 _KEY_HEADER = "Idempotency-Key"
 _TRACE_HEADER = "traceparent"
 _MAX_KEY = 255
+_NO_PERMISSION_GROUPS = "group: works only with resource permissions, which are off"
 _LABELS = ("name", "external_id")
 _log = structlog.get_logger()
 
@@ -74,7 +77,7 @@ class InstanceRoutes:
 
     async def start(self, call: Call) -> bytes:
         """Make instances; the answer is their ids, once they are durable."""
-        request = read_start_request(await call.fields())
+        request = _permitted(read_start_request(await call.fields()), call.access)
         with tracing.span(
             "gateway.start", call.header(_TRACE_HEADER) or "", request_id=call.request_id
         ):
@@ -88,6 +91,8 @@ class InstanceRoutes:
             return await self._starts.accept(request, call.actor, call.request_id)
         if not (0 < len(key) <= _MAX_KEY and key.isprintable()):
             raise BadField(_KEY_HEADER, f"1 to {_MAX_KEY} printable characters")
+        if call.actor:
+            key = f"{call.actor} {key}"
         sha256 = hashlib.sha256(await call.raw()).hexdigest()
         return await self._starts.accept_once(request, call.actor, call.request_id, key, sha256)
 
@@ -159,6 +164,16 @@ class InstanceRoutes:
         self._sync.take_instances([document])
         message = kind(instance_id=document.id, generation=document.generation, spec=document.spec)
         self._outgoing.send([message])
+
+
+def _permitted(request: StartRequest, access: Access) -> StartRequest:
+    """The request, with the permission group that it counts for."""
+    if access.grants is None and request.group is not None:
+        raise Refused(_NO_PERMISSION_GROUPS)
+    group = nodes.chosen_group(access, request.group)
+    if request.node_id is not None:
+        nodes.require(access, nodes.CREATE_INSTANCE, [request.node_id], group)
+    return msgspec.structs.replace(request, group=group)
 
 
 def _restart_overrides(fields: Fields) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from api_gateway.auth import nodes
 from api_gateway.domain.fields import Fields, MissingField
 from api_gateway.outgoing import Outgoing
 from api_gateway.public import envelope
@@ -46,8 +47,9 @@ class NodeRoutes:
         """All nodes; with ``id`` an array of one."""
         identity = call.query("id")
         if identity is None:
-            return envelope.ok_list(await self._reader.nodes())
+            return envelope.ok_list(await self._reader.nodes(call.access.nodes(nodes.LIST)))
         try:
+            nodes.require(call.access, nodes.LIST, [identity])
             entry = await self._reader.node(identity)
         except NotFound:
             raise NotFound from None  # clients match the bare text here
@@ -57,6 +59,7 @@ class NodeRoutes:
         """Set parts of a node's configuration; they outlive the node's restarts."""
         fields = await call.fields()
         identity = fields.required_text("node_id")
+        nodes.require(call.access, nodes.CHANGE_CONFIG, [identity])
         sets = _configuration(fields)
         if not sets:
             await self._reader.node(identity)
@@ -71,6 +74,7 @@ class NodeRoutes:
         identity = fields.text("node_id") or call.query("node_id")
         if identity is None:
             raise MissingField("node_id")
+        nodes.require(call.access, nodes.REMOVE, [identity])
         document = _found(
             await self._store.configure_node(
                 identity, call.actor, call.request_id, {"remove": True}
@@ -82,8 +86,11 @@ class NodeRoutes:
         return envelope.OK
 
     async def update(self, call: Call) -> bytes:
-        """Have every agent become the controller's version."""
-        for document in await self._store.upgrade_nodes(self._version, call.actor, call.request_id):
+        """Have every agent that the caller may upgrade become the controller's version."""
+        only = call.access.nodes(nodes.FORCE_UPGRADE)
+        for document in await self._store.upgrade_nodes(
+            self._version, call.actor, call.request_id, only
+        ):
             self._configured(document)
         return envelope.OK
 
@@ -101,6 +108,7 @@ class NodeRoutes:
         node_ids = fields.texts("node_ids")
         for group_id in group_ids:
             await self._reader.group(group_id)
+        nodes.require(call.access, nodes.CHANGE_CONFIG, node_ids)
         for node_id in node_ids:
             await self._reader.node(node_id)
         groups = including(group_ids) if joining else without(group_ids)
