@@ -29,7 +29,7 @@ from contracts.messages import Message, tag_of
 _REFRESH_SECONDS = 2.0
 
 
-class Access:
+class AccessControl:
     """Guards a table of routes, and adds those about access. With authentication off: as it is."""
 
     def __init__(

@@ -2,7 +2,7 @@
 
 import structlog
 
-from api_gateway.access import Access
+from api_gateway.access import AccessControl
 from api_gateway.admission import Admission
 from api_gateway.catalogue import Catalogue
 from api_gateway.config import Settings
@@ -79,7 +79,7 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
     outgoing = Outgoing(bus, settings.max_waiting_commands)
     intake = Intake(documents, outgoing, projection, clock)
     outbox = Outbox(documents, bus, clock)
-    access = Access(settings, store, bus, outbox, clock)
+    access = AccessControl(settings, store, bus, outbox, clock)
     health = Health({"projection": sync.problem, **access.checks()})
     catalogue = Catalogue(projection, sync, documents, registry)
     reader = Reader(projection, sync, documents)

@@ -22,7 +22,8 @@ from api_gateway.documents import (
     Revision,
     Unsaid,
 )
-from chassis.store.port import Delete, Insert, Store, Update, UpdateMany, Write, plain
+from api_gateway.wishes import GROWN, in_group, regrouping, wish
+from chassis.store.port import Delete, Insert, Store, Update, UpdateMany, Write
 from contracts.groups import GroupDocument
 from contracts.instances import InstanceDocument, InstanceState
 from contracts.nodes import NodeDocument
@@ -33,7 +34,6 @@ from contracts.templates import TemplateDocument
 RESTARTABLE = (InstanceState.STARTED, InstanceState.STOPPED)
 
 _FIELDS = ("generation", "status_revision", "created", "pending", "spec", "status")
-_GROWN = {"$inc": {"generation": 1}}
 
 
 class GatewayStore:
@@ -125,7 +125,7 @@ class GatewayStore:
         """End what a user was told to have failed; with ``of_request`` only what it made."""
         change = {
             "$set": {"spec.terminate": True, "spec.request_id": request_id, "pending": True},
-            **_GROWN,
+            **GROWN,
         }
         where: dict[str, Any] = {"_id": {"$in": list(ids)}, "spec.terminate": {"$ne": True}}
         if of_request is not None:
@@ -140,7 +140,7 @@ class GatewayStore:
             INSTANCES,
             InstanceDocument,
             {"_id": identity, "spec.terminate": {"$ne": True}},
-            {"$set": _wish(actor, request_id, {"terminate": True}), **_GROWN},
+            {"$set": wish(actor, request_id, {"terminate": True}), **GROWN},
         )
 
     async def restart(
@@ -157,7 +157,7 @@ class GatewayStore:
                 "status.state": {"$in": list(RESTARTABLE)},
             },
             {
-                "$set": _wish(actor, request_id, sets),
+                "$set": wish(actor, request_id, sets),
                 "$inc": {"generation": 1, "spec.restarts": 1},
             },
         )
@@ -183,7 +183,7 @@ class GatewayStore:
             NODES,
             NodeDocument,
             {"_id": identity, "spec.remove": {"$ne": True}},
-            {"$set": _wish(actor, request_id, sets), **_GROWN},
+            {"$set": wish(actor, request_id, sets), **GROWN},
         )
 
     async def upgrade_nodes(
@@ -194,7 +194,7 @@ class GatewayStore:
         if only is not None:
             where["_id"] = {"$in": sorted(only)}
         change = {
-            "$set": _wish(actor, request_id, {"upgrade_to": version}),
+            "$set": wish(actor, request_id, {"upgrade_to": version}),
             "$inc": {"generation": 1, "spec.upgrades": 1},
         }
         await self._store.write([UpdateMany(collection=NODES, where=where, change=change)])
@@ -204,7 +204,7 @@ class GatewayStore:
         self, node_ids: Sequence[str], groups: Mapping[str, Any], actor: str, request_id: str
     ) -> None:
         """Set the groups of several nodes by an expression, all or none (Conflict)."""
-        change = _regrouping(groups, actor, request_id)
+        change = regrouping(groups, actor, request_id)
         await self._store.transact(
             [
                 Update(
@@ -262,41 +262,3 @@ class GatewayStore:
     async def forget(self, ids: Sequence[str]) -> None:
         """These messages are confirmed."""
         await self._store.write([Delete(collection=OUTBOX, where={"_id": {"$in": list(ids)}})])
-
-
-def clear_members(group_id: str, actor: str, request_id: str) -> Write:
-    """Take every node out of a group that is being deleted."""
-    return UpdateMany(
-        collection=NODES,
-        where=in_group(group_id),
-        change=_regrouping(without([group_id]), actor, request_id),
-    )
-
-
-def including(group_ids: Sequence[str]) -> dict[str, Any]:
-    """The effective groups of a node and these, as an expression."""
-    return {"$setUnion": [_EFFECTIVE, {"$literal": list(group_ids)}]}
-
-
-def without(group_ids: Sequence[str]) -> dict[str, Any]:
-    """The effective groups of a node but these, as an expression."""
-    return {"$setDifference": [_EFFECTIVE, {"$literal": list(group_ids)}]}
-
-
-_EFFECTIVE = {"$ifNull": ["$spec.groups", "$status.groups", []]}
-
-
-def in_group(group_id: str) -> dict[str, Any]:
-    """Nodes that are effectively in a group, as a filter."""
-    return {"$or": [{"spec.groups": group_id}, {"spec.groups": None, "status.groups": group_id}]}
-
-
-def _regrouping(groups: Mapping[str, Any], actor: str, request_id: str) -> list[dict[str, Any]]:
-    stage = {name: {"$literal": value} for name, value in _wish(actor, request_id, {}).items()}
-    return [{"$set": stage | {"spec.groups": groups, "generation": {"$add": ["$generation", 1]}}}]
-
-
-def _wish(actor: str, request_id: str, sets: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a wish that somebody must act on."""
-    named = {"actor": actor, "request_id": request_id} | dict(sets)
-    return {f"spec.{name}": plain(value) for name, value in named.items()} | {"pending": True}

@@ -72,6 +72,12 @@ NEEDS: Mapping[str, Mapping[str, str]] = {
         "DELETE": "registry_distribute",
     },
     "/api/v1/image": {"GET": "list_images", "POST": "save_image"},
+    "/api/v1/pool": {
+        "GET": "get_config",
+        "POST": "change_config",
+        "PUT": "change_config",
+        "DELETE": "change_config",
+    },
     "/api/v1/webhook": {
         "GET": "get_config",
         "POST": "change_config",

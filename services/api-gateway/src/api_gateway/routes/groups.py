@@ -16,9 +16,10 @@ from api_gateway.outgoing import Outgoing
 from api_gateway.public import envelope
 from api_gateway.public.groups import group as encode
 from api_gateway.reader import Reader
-from api_gateway.store import GatewayStore, clear_members
+from api_gateway.store import GatewayStore
 from api_gateway.sync import Sync
 from api_gateway.web import Call, Routes
+from api_gateway.wishes import clear_members
 from chassis.clock import Clock
 from chassis.errors import Conflict, NotFound, Refused, Unavailable
 from chassis.store.port import Delete, Insert, Update, Write, plain

@@ -8,9 +8,10 @@ from api_gateway.domain.fields import Fields, MissingField
 from api_gateway.outgoing import Outgoing
 from api_gateway.public import envelope
 from api_gateway.reader import Reader
-from api_gateway.store import GatewayStore, including, without
+from api_gateway.store import GatewayStore
 from api_gateway.sync import Sync
 from api_gateway.web import Call, Routes
+from api_gateway.wishes import including, without
 from chassis.errors import Conflict, NotFound
 from contracts.nodes import CapacityMode, ConfigureNode, DeleteNode, NodeDocument
 
