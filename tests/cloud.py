@@ -14,6 +14,8 @@ import aiohttp
 from api_gateway.app import Gateway
 from api_gateway.app import build as build_gateway
 from api_gateway.config import Settings as GatewaySettings
+from api_gateway.registry_client import Registry
+from api_gateway.registry_logs import RegistryLogs
 from chassis.bus.port import Bus
 from chassis.lease import LEASES, LeaseDocument
 from chassis.service import Service
@@ -274,9 +276,9 @@ class Cloud:
 
 
 async def _close_listeners(service: Service) -> None:
-    """What the kernel does for a killed process."""
+    """What the kernel does for the sockets of a killed process."""
     for part in service._parts:
-        if isinstance(part, WebServer | Control | ImageSources):
+        if isinstance(part, WebServer | Control | ImageSources | Registry | RegistryLogs):
             await part.stop()
 
 

@@ -2,7 +2,7 @@
 
 Each decision places one instance of a mixed load (templates, groups, sizes, both capacity modes)
 and every second one frees an older VM, so that the shelves move all the time. One process, no I/O,
-the garbage collector as every service sets it.
+the garbage collector as every service sets it. ``--waiting``: so many more fit nowhere meanwhile.
 """
 
 import argparse
@@ -51,6 +51,14 @@ class Run:
         self.world.cluster.groups["g1"] = GroupDocument(id="g1", name="g1")
         for number in range(nodes):
             self._join(number)
+
+    def queue(self, count: int) -> None:
+        """So many wait for a group that has no node."""
+        spec = InstanceSpec(template=TEMPLATES[0], group_id="nowhere")
+        for number in range(count):
+            status = InstanceStatus(changed=START)
+            document = InstanceDocument(id=f"w{number}", created=START, spec=spec, status=status)
+            self._say(StartVM(instance=document))
 
     def decide(self, count: int) -> None:
         """Place ``count`` instances one by one."""
@@ -121,12 +129,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--nodes", default="100,1000,5000,20000")
     parser.add_argument("--decisions", type=int, default=5000)
+    parser.add_argument("--waiting", type=int, default=0)
     parser.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args()
     calm_the_collector()
     rows = []
     for nodes in map(int, chosen.nodes.split(",")):
         run = Run(nodes, chosen.seed)
+        run.queue(chosen.waiting)
         run.decide(chosen.decisions // 5)
         run.seconds.clear()
         rows.append(_figures(nodes, run, chosen.decisions))

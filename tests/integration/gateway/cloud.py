@@ -95,16 +95,11 @@ class Cloud:
 
     async def start(self) -> None:
         await self.bus.start()
-        keys = (
-            "vm.*.v1",
-            "node.*.v1",
-            "group.*.v1",
-            "event.happened.v1",
-            "distribution.*.v1",
-            "image.save.v1",
-            "template.remove.v1",
-            *("endpoint.changed.v1", "macs.*.v1", "configuration.*.v1"),
+        kinds = (
+            *("vm.*", "node.*", "group.*", "pool.*", "distribution.*", "macs.*", "configuration.*"),
+            *("event.happened", "image.save", "template.remove", "endpoint.changed"),
         )
+        keys = tuple(f"{kind}.v1" for kind in kinds)
         queue = Queue(name="test.scheduler", keys=keys, kind=QueueKind.WORK)
         await self.bus.consume(queue, self._receive)
 

@@ -9,12 +9,14 @@ from typing import Any
 import msgspec
 import pytest
 
+from api_gateway.store import GatewayStore
 from chassis.errors import StoreDown
 from chassis.servers import MongoServer
 from chassis.store.mongo import MongoStore
 from chassis.store.port import Write
 from contracts.instances import InstanceDocument, StartVM
 from tests.integration.gateway.cloud import TEMPLATE, Api, Cloud
+from tests.integration.gateway.pools import keep, make_pool
 from tests.servers import mongo_server
 from tests.waiting import until
 
@@ -120,6 +122,23 @@ async def test_what_its_user_was_told_to_have_failed_does_not_run(half, count):
     assert answer.code == 503
     await until(lambda: _all_withdrawn(store, count))
     assert cloud.said(StartVM) == []
+
+
+async def test_a_claim_that_was_told_to_have_failed_ends_but_not_one_that_another_made(half):
+    cloud, store = half
+    await cloud.add_template()
+    api = await cloud.gateway()
+    pool = await make_pool(api)
+    kept = await keep(cloud, pool)
+    store.lost = 1
+    answer = await api("POST", "/api/v1/vm", {"vmid": TEMPLATE, "name": "lost"})
+    assert answer.code == 503
+    await until(lambda: _all_withdrawn(store, 1))
+    others = await keep(cloud, pool)
+    assert await api.start() == [others]
+    await GatewayStore(store).withdraw([kept, others], "withdrawn", "somebody else's request")
+    stored = await store.get("instances", InstanceDocument, others)
+    assert not stored.spec.terminate
 
 
 async def test_an_idempotent_repeat_finds_what_the_lost_answer_made(half):

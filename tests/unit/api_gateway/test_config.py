@@ -43,3 +43,12 @@ async def test_an_open_gateway_without_authentication_warns_loudly():
         events = [(line["log_level"], line["event"]) for line in logs]
         assert (("warning", "gateway.open_to_the_network") in events) is warned
     await store.stop()
+
+
+async def test_a_gateway_that_asks_who_calls_is_not_warned_about():
+    bus = MemoryBus(SystemClock())
+    store = MongoStore("mongodb://127.0.0.1:1", "nothing")
+    with capture_logs() as logs:
+        build(Settings(listen_host="0.0.0.0", enable_auth=True, root_token="1" * 10), bus, store)
+    assert "gateway.open_to_the_network" not in [line["event"] for line in logs]
+    await store.stop()

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from chassis.config import BadSettings
+from chassis.config import BadSettings, parse_duration
 from contracts.vms import Overrides
-from node_agent.config import AgentSettings, parse_duration, parse_fault, parse_size
+from node_agent.config import AgentSettings, parse_fault, parse_size
 from node_agent.domain.names import vm_name
 from node_agent.drivers.port import CannotHonour, Capability
 from node_agent.drivers.simulated_host import FaultKind

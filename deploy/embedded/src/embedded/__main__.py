@@ -10,7 +10,7 @@ import sys
 import msgspec
 import uvloop
 
-from chassis import telemetry
+from chassis import telemetry, tracing
 from chassis.config import load, printable
 from chassis.errors import CorralError
 from chassis.service import allow_connections, calm_the_collector
@@ -39,7 +39,8 @@ def main() -> None:
         if given.command == "stop":
             uvloop.run(end(settings, _say))
         else:
-            uvloop.run(_run(settings.settled()))
+            with tracing.exporting(NAME, settings.otlp_endpoint):
+                uvloop.run(_run(settings.settled()))
     except (CorralError, OSError) as error:
         sys.exit(f"corral-embedded: {error}")
 

@@ -47,7 +47,7 @@ def build(settings: EmbeddedSettings) -> Embedded:
     registry = settings.registry()
     demo = None
     if settings.demo_template:
-        demo = Demo(registry.public_address, driver, folder / "demo")
+        demo = Demo(registry.public_address, settings.root_token, driver, folder / "demo")
     services = [
         build_registry(registry, bus, store),
         build_scheduler(settings.scheduler(), bus, store),
@@ -63,7 +63,7 @@ def build(settings: EmbeddedSettings) -> Embedded:
         bus,
         *(Named(service) for service in services),
         *([demo] if demo else []),
-        Readiness(address, demo, settings.ready_seconds),
+        Readiness(address, settings.root_token, demo, settings.ready_seconds),
     ]
     return Embedded(settings, parts, demo)
 

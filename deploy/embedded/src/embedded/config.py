@@ -8,6 +8,7 @@ from typing import Any, ClassVar, TypeVar
 import msgspec
 
 from api_gateway.config import Settings as GatewaySettings
+from chassis.auth.settings import AuthSettings
 from chassis.config import PREFIX, BadSettings, Settings
 from chassis.servers.process import free_port
 from contracts.nodes import CapacityMode
@@ -21,7 +22,7 @@ from scheduler.domain.weighers import Strategy
 S = TypeVar("S", bound=Settings)
 
 
-class EmbeddedSettings(Settings, frozen=True, kw_only=True):
+class EmbeddedSettings(AuthSettings, frozen=True, kw_only=True):
     """What may be set of the whole. Durations in seconds; port 0 takes a free one.
 
     ``data``: where everything is kept, by default ``corral`` in the user's data folder.
@@ -35,10 +36,14 @@ class EmbeddedSettings(Settings, frozen=True, kw_only=True):
     ALIASES: ClassVar[Mapping[str, str]] = {
         "ANKA_EVENT_LOG_URL": "event_log_url",
         **SchedulerSettings.ALIASES,
+        "ANKA_ENABLE_CONTROLLER_AUTHORIZATION": "enable_controller_authorization",
+        "ANKA_ENABLE_REGISTRY_AUTHORIZATION": "enable_registry_authorization",
     }
     SECRETS: ClassVar[frozenset[str]] = Settings.SECRETS | EventPusherSettings.SECRETS
 
     data: str = ""
+    enable_controller_authorization: bool = False
+    enable_registry_authorization: bool = False
     mongodb_url: str = ""
     rabbitmq_url: str = ""
     log_level: str = "warning"
@@ -86,6 +91,18 @@ class EmbeddedSettings(Settings, frozen=True, kw_only=True):
     webhook_networks: str = ""
     default_ttl: int = 0
 
+    def __post_init__(self) -> None:
+        """Refuse what would look safe and not be."""
+        super().__post_init__()
+        by_group = self.enable_controller_authorization or self.enable_registry_authorization
+        if by_group and not self.enable_auth:
+            raise ValueError("enable_auth: authorization needs it")
+        if self.enable_resource_management and not by_group:
+            raise ValueError(
+                "enable_resource_management: needs enable_controller_authorization"
+                " or enable_registry_authorization"
+            )
+
     @property
     def folder(self) -> Path:
         """Where everything is kept."""
@@ -128,7 +145,13 @@ class EmbeddedSettings(Settings, frozen=True, kw_only=True):
 
     def gateway(self) -> GatewaySettings:
         """Settings of the gateway."""
-        return self._for(GatewaySettings, registry_address=self._registry_address)
+        return self._for(
+            GatewaySettings,
+            registry_address=self._registry_address,
+            enable_resource_management=(
+                self.enable_resource_management and self.enable_controller_authorization
+            ),
+        )
 
     def scheduler(self) -> SchedulerSettings:
         """Settings of the scheduler."""
@@ -146,6 +169,9 @@ class EmbeddedSettings(Settings, frozen=True, kw_only=True):
             listen_port=self.registry_port,
             metrics_port=self.registry_metrics_port,
             base_path=str(self.folder / "registry"),
+            enable_resource_management=(
+                self.enable_resource_management and self.enable_registry_authorization
+            ),
             public_address=self._registry_address,
         )
 

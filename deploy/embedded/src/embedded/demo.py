@@ -30,8 +30,9 @@ class Demo:
     For QEMU it is a small Linux made of the distribution's packages, else an empty disk.
     """
 
-    def __init__(self, address: str, driver: str, folder: Path) -> None:
+    def __init__(self, address: str, root_token: str, driver: str, folder: Path) -> None:
         self._address = address
+        self._root_token = root_token
         self._real = driver == QEMU
         self._folder = folder
         self.template_id = repository_of_name(_DEMO if self._real else _SIMULATED.name)
@@ -40,7 +41,7 @@ class Demo:
     async def start(self) -> None:
         """See Part."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        async with RegistryClient(self._address) as client:
+        async with RegistryClient(self._address, root_token=self._root_token) as client:
             if await client.has_manifest(self.template_id, reference_of(TAG)):
                 return
             with tempfile.TemporaryDirectory(dir=self._folder, prefix=".demo-") as scratch:

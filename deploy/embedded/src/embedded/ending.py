@@ -40,7 +40,7 @@ async def end(settings: EmbeddedSettings, say: Say) -> None:
     folder = settings.folder
     running = holder(folder)
     if running is not None:
-        await _terminate_all(running.gateway, say)
+        await _terminate_all(running.gateway, settings.root_token, say)
         say(f"ending process {running.pid}")
         await _end_process(running.pid, settings.drain_seconds + 30)
     elif await _left(settings):
@@ -51,10 +51,10 @@ async def end(settings: EmbeddedSettings, say: Say) -> None:
     say(f"nothing of {folder} is running")
 
 
-async def _terminate_all(address: str, say: Say) -> None:
+async def _terminate_all(address: str, root_token: str, say: Say) -> None:
     """Ask until every instance has ended; what the API cannot do the sweep will."""
     try:
-        async with asyncio.timeout(_VMS_LIMIT), Cloud(address) as cloud:
+        async with asyncio.timeout(_VMS_LIMIT), Cloud(address, root_token) as cloud:
             asked: set[str] = set()
             while ids := await _live(cloud):
                 for instance in ids - asked:
@@ -90,7 +90,7 @@ async def _terminate_quietly(settings: EmbeddedSettings, say: Say) -> None:
         say(f"it does not start ({error}); deleting them directly")
         return
     try:
-        await _terminate_all(cloud.address, say)
+        await _terminate_all(cloud.address, settings.root_token, say)
     finally:
         await cloud.stop()
 

@@ -35,7 +35,9 @@ def lines(cloud: Embedded) -> Iterator[str]:
     yield ""
     yield "Start a VM (its script writes a web page; port 80 of the guest is forwarded):"
     yield ""
-    yield f"  curl -s {cloud.address}/api/v1/vm -d '{json.dumps(first_vm(cloud.demo.template_id))}'"
+    curl = 'curl -s -u "root:$CORRAL_ROOT_TOKEN"' if cloud.settings.enable_auth else "curl -s"
+    body = json.dumps(first_vm(cloud.demo.template_id))
+    yield f"  {curl} {cloud.address}/api/v1/vm -d '{body}'"
     yield ""
-    yield f"Watch it: curl -s {cloud.address}/api/v1/vm"
+    yield f"Watch it: {curl} {cloud.address}/api/v1/vm"
     yield "Ctrl-C ends the services and leaves the VMs; `make stop` ends both."

@@ -18,8 +18,9 @@ class NotReady(CorralError):
 class Readiness:
     """Starts when the gateway shows an active node, and the demo template if there is one."""
 
-    def __init__(self, address: str, demo: Demo | None, limit: float) -> None:
+    def __init__(self, address: str, root_token: str, demo: Demo | None, limit: float) -> None:
         self._address = address
+        self._root_token = root_token
         self._demo = demo
         self._limit = limit
         self._missing = ""
@@ -27,7 +28,10 @@ class Readiness:
     async def start(self) -> None:
         """See Part. NotReady."""
         try:
-            async with asyncio.timeout(self._limit), Cloud(self._address) as cloud:
+            async with (
+                asyncio.timeout(self._limit),
+                Cloud(self._address, self._root_token) as cloud,
+            ):
                 while not await self._ready(cloud):  # noqa: ASYNC110 -- over HTTP, polled
                     await asyncio.sleep(_EVERY)
         except TimeoutError:

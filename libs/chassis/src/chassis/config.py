@@ -2,8 +2,10 @@
 
 A field ``listen_port`` is read from ``CORRAL_LISTEN_PORT``, from the file's ``listen_port``, or,
 for a secret, from the file named by ``CORRAL_LISTEN_PORT_FILE``. The environment wins.
+Times are numbers of seconds, or written like ``1m30s``.
 """
 
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +18,8 @@ from chassis.errors import CorralError
 PREFIX = "CORRAL_"
 CONFIG_FILE = "CORRAL_CONFIG"
 
+_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?")
+
 
 class BadSettings(CorralError):
     """The settings are wrong"""
@@ -26,20 +30,28 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     ``ALIASES`` maps documented foreign names (``ANKA_LISTEN_ADDR``) to our fields, beside those
     of the base classes. ``central_logging`` ships the service's log to the registry.
+    ``otlp_endpoint``: the OpenTelemetry collector that is sent traces, "" for none.
+    ``root_token`` opens gateway and registry; a service that knows it presents it to the registry.
     ``SECRETS`` are never printed or logged.
     """
 
-    ALIASES: ClassVar[Mapping[str, str]] = {"ANKA_ENABLE_CENTRAL_LOGGING": "central_logging"}
-    SECRETS: ClassVar[frozenset[str]] = frozenset({"mongodb_url", "rabbitmq_url"})
+    ALIASES: ClassVar[Mapping[str, str]] = {
+        "ANKA_ENABLE_CENTRAL_LOGGING": "central_logging",
+        "ANKA_ROOT_TOKEN": "root_token",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "otlp_endpoint",
+    }
+    SECRETS: ClassVar[frozenset[str]] = frozenset({"mongodb_url", "rabbitmq_url", "root_token"})
 
     mongodb_url: str = "mongodb://127.0.0.1:27017/?replicaSet=rs0"
     mongodb_database: str = "corral"
     rabbitmq_url: str = "amqp://guest:guest@127.0.0.1:5672/"
+    root_token: str = ""
     log_level: str = "info"
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 0
     drain_seconds: float = 10.0
     central_logging: bool = False
+    otlp_endpoint: str = ""
 
 
 S = TypeVar("S", bound=Settings)
@@ -54,6 +66,10 @@ def load(kind: type[S], environ: Mapping[str, str], **given: Any) -> S:
     values = _from_file(environ.get(CONFIG_FILE), known)
     values |= _from_environment(kind, environ, known)
     values |= {name: value for name, value in given.items() if value is not None}
+    durations = {f.name for f in msgspec.structs.fields(kind) if f.type is float}
+    for name in durations & values.keys():
+        if isinstance(values[name], str):
+            values[name] = _seconds(name, values[name])
     try:
         return msgspec.convert(values, kind, strict=False)
     except msgspec.ValidationError as error:
@@ -98,3 +114,24 @@ def _from_environment(
     if unknown:
         raise BadSettings(f"unknown settings in the environment: {', '.join(sorted(unknown))}")
     return values
+
+
+def _seconds(name: str, text: str) -> float:
+    try:
+        return parse_duration(text)
+    except BadSettings as error:
+        raise BadSettings(f"settings: {name}: {error}") from None
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of ``5s``, ``1m30s``, ``500ms`` or a bare number. Raises BadSettings."""
+    text = text.strip()
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    match = _DURATION.fullmatch(text)
+    if match is None or not text:
+        raise BadSettings(f"{text!r} is not a duration such as 1m30s")
+    hours, minutes, seconds, millis = (float(part or 0) for part in match.groups())
+    return hours * 3600 + minutes * 60 + seconds + millis / 1000

@@ -20,6 +20,7 @@ from prometheus_client import Counter
 from chassis import telemetry
 from chassis.clock import Clock
 from chassis.config import Settings
+from chassis.credentials import credentials
 from chassis.errors import Refused, Unavailable
 
 CONTROLLER = "Controller"
@@ -55,7 +56,8 @@ class Destination(Protocol):
 class RegistryLog:
     """The log of ``service`` in the registry at ``address``."""
 
-    def __init__(self, address: str, service: str) -> None:
+    def __init__(self, address: str, service: str, root_token: str = "") -> None:
+        self._credentials = credentials(root_token)
         self._url = address.rstrip("/") + "/log"
         self._fields = {"machine_name": socket.gethostname(), "service": service}
         self._session: aiohttp.ClientSession | None = None
@@ -63,7 +65,7 @@ class RegistryLog:
     async def send(self, content: str) -> None:
         """See Destination."""
         if self._session is None:
-            self._session = aiohttp.ClientSession(timeout=_TIMEOUT)
+            self._session = aiohttp.ClientSession(timeout=_TIMEOUT, headers=self._credentials)
         fields = self._fields | {"host": self._fields["machine_name"], "content": content}
         headers = {"Content-Type": "application/json"}
         try:
@@ -187,7 +189,7 @@ def shipping(settings: Settings, address: str, service: str, clock: Clock) -> li
     """The part that ships a service's lines, if the settings want it."""
     if not settings.central_logging:
         return []
-    return [LogShipping(RegistryLog(address, service), clock)]
+    return [LogShipping(RegistryLog(address, service, settings.root_token), clock)]
 
 
 def _unknown(error: Exception) -> Exception | None:

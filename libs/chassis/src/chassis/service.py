@@ -14,7 +14,7 @@ import msgspec
 import structlog
 import uvloop
 
-from chassis import telemetry
+from chassis import telemetry, tracing
 from chassis.bus.port import Bus
 from chassis.clock import Clock
 from chassis.config import BadSettings, S, load, printable
@@ -148,7 +148,11 @@ def main(name: str, kind: type[S], build: Build[S], bus_of: Callable[[S], Bus]) 
     telemetry.configure(name, settings.log_level)
     calm_the_collector()
     allow_connections()
-    uvloop.run(_serve(settings, build, bus_of(settings)))
+    try:
+        with tracing.exporting(name, settings.otlp_endpoint):
+            uvloop.run(_serve(settings, build, bus_of(settings)))
+    except BadSettings as error:
+        sys.exit(f"{name}: {error}")
 
 
 async def _serve(settings: S, build: Build[S], bus: Bus) -> None:

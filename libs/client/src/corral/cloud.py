@@ -6,6 +6,8 @@ from typing import Any, Self
 import aiohttp
 import msgspec
 
+from corral.root import credentials
+
 _TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=10)
 
 
@@ -22,13 +24,14 @@ class _Answer(msgspec.Struct):
 class Cloud:
     """One controller. Use as an async context manager; raises CloudError."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, root_token: str = "") -> None:
         self.address = address.rstrip("/")
+        self._credentials = credentials(root_token)
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         """Open."""
-        self._session = aiohttp.ClientSession(timeout=_TIMEOUT)
+        self._session = aiohttp.ClientSession(timeout=_TIMEOUT, headers=self._credentials)
         return self
 
     async def __aexit__(

@@ -6,6 +6,13 @@ from contracts.documents import Said
 from contracts.messages import Fact
 
 
+class Quota(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What instances asked for in a group may hold together; None is no limit."""
+
+    instances: int | None = None
+    vcpus: int | None = None
+
+
 class GroupDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A node group as stored in ``groups``; its fallback takes what it has no room for."""
 
@@ -14,6 +21,7 @@ class GroupDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     name: str
     description: str = ""
     fallback_group_id: str | None = None
+    quota: Quota | None = None
     outbox: tuple[Said, ...] = ()
 
 

@@ -35,10 +35,14 @@ MetadataValue: TypeAlias = str | int | float | bool
 class InstanceSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What was asked. Written by the gateway alone.
 
+    ``permission_group``: only nodes on which it is granted to create instances; None: any.
     ``priority`` 0 means the default. ``restarts`` counts the wished restarts.
     ``actor`` and ``request_id`` are of the request that last moved something acted on,
     ``start_request_id`` (the public ``inflight_reqid``) of the one that made the instance.
-    ``ttl``: seconds after it was first Started at which it is ended; 0 for never.
+    ``trace`` is the W3C ``traceparent`` of that request, "" when it is not traced.
+    ``pool_id``: the pool that keeps it ready for a request that has not come yet; the request that
+    claims it takes this away and leaves the moment in ``claimed``.
+    ``ttl``: seconds after it was first Started at which it is ended, 0 for never.
     """
 
     template: TemplateRef
@@ -49,6 +53,7 @@ class InstanceSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     metadata: dict[str, MetadataValue] | None = None
     node_id: str | None = None
     group_id: str | None = None
+    permission_group: str | None = None
     priority: int = 0
     name_template: str = ""
     script: Script | None = None
@@ -58,6 +63,9 @@ class InstanceSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     actor: str = ""
     request_id: str = ""
     start_request_id: str = ""
+    trace: str = ""
+    pool_id: str | None = None
+    claimed: datetime | None = None
     ttl: int = 0
 
     def without_script(self) -> "InstanceSpec":
@@ -110,6 +118,7 @@ class InstanceStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     ``mac_address``: handed out to the attempt; empty where the hypervisor chooses.
     ``deadline`` and ``valid_until`` belong to the running attempt.
     ``changed`` is the public ``ts``; ``ended`` starts the minute before removal.
+    ``claimed``: the claim of this member of a pool was seen.
     ``failure_logs``: the registry's files about the last failed attempt, below ``files/logs/``.
     """
 
@@ -140,13 +149,18 @@ class InstanceStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     started: datetime | None = None
     expired: bool = False
     ended: datetime | None = None
+    claimed: bool = False
 
 
 def expiry(created: datetime, spec: InstanceSpec, status: InstanceStatus) -> datetime | None:
-    """When its time to live ends an instance; None while it has none or was never Started."""
+    """When its time to live ends an instance; None while it has none or was never Started.
+
+    What a pool had started before it was asked for lives from when it was.
+    """
     if not spec.ttl or not status.was_started:
         return None
-    return (status.started or created) + timedelta(seconds=spec.ttl)
+    since = max(status.started or created, spec.claimed or created)
+    return since + timedelta(seconds=spec.ttl)
 
 
 class InstanceDocument(Pending, frozen=True, kw_only=True, omit_defaults=True):

@@ -129,7 +129,7 @@ class RunVm(Order, frozen=True, kw_only=True, tag="vm.run.v1"):
 
     An agent whose report is not confirmed by ``valid_until`` deletes the clone; each confirmed
     heartbeat that lists the attempt moves that moment to ``at`` plus ``validity`` seconds.
-    ``request_id`` is of the request that made the instance, for logs.
+    ``request_id`` is of the request that made the instance, for logs, ``trace`` its traceparent.
     """
 
     instance_id: str
@@ -142,6 +142,7 @@ class RunVm(Order, frozen=True, kw_only=True, tag="vm.run.v1"):
     script: Script | None = None
     overrides: Overrides = Overrides()
     request_id: str = ""
+    trace: str = ""
 
 
 class StopVm(Order, frozen=True, kw_only=True, tag="vm.stop.v1"):

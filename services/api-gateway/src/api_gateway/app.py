@@ -2,6 +2,8 @@
 
 import structlog
 
+from api_gateway.access import AccessControl
+from api_gateway.admission import Admission
 from api_gateway.bulk_store import BulkStore
 from api_gateway.catalogue import Catalogue
 from api_gateway.config import Settings
@@ -16,6 +18,7 @@ from api_gateway.moves import HEARD, projection_queue
 from api_gateway.outbox import Outbox
 from api_gateway.outgoing import Outgoing
 from api_gateway.packages import Packages
+from api_gateway.pool_store import PoolStore
 from api_gateway.projection import Projection
 from api_gateway.reader import Reader
 from api_gateway.registry_client import Registry
@@ -32,6 +35,7 @@ from api_gateway.routes.instances import InstanceRoutes
 from api_gateway.routes.logs import LogRoutes
 from api_gateway.routes.macaddr import MacRoutes
 from api_gateway.routes.nodes import NodeRoutes
+from api_gateway.routes.pools import PoolRoutes
 from api_gateway.routes.resources import ResourceRoutes
 from api_gateway.routes.stats import StatsRoutes
 from api_gateway.routes.status import StatusRoutes
@@ -73,12 +77,13 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
     documents = GatewayStore(store)
     projection = Projection(clock)
     sync = Sync(projection, documents, bus, clock)
-    health = Health({"projection": sync.problem})
-    registry = Registry(settings.registry_url, settings.registry_timeout)
-    logs = RegistryLogs(settings.registry_url, settings.registry_timeout)
+    registry = Registry(settings.registry_url, settings.registry_timeout, settings.root_token)
+    logs = RegistryLogs(settings.registry_url, settings.registry_timeout, settings.root_token)
     outgoing = Outgoing(bus, settings.max_waiting_commands)
     intake = Intake(documents, outgoing, projection, clock)
     outbox = Outbox(documents, bus, clock)
+    access = AccessControl(settings, store, bus, outbox, clock)
+    health = Health({"projection": sync.problem, **access.checks()})
     catalogue = Catalogue(projection, sync, documents, registry)
     reader = Reader(projection, sync, documents)
     resources = Resources(projection, sync)
@@ -86,12 +91,18 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
     version = settings.version or running_version()
     endpoints, events, macs = EndpointStore(store), EventReader(store), MacStore(store)
     feed = EventFeed(events)
-    starts = Starts(documents, reader, catalogue, intake, macs, clock, configuration)
     bulk = BulkTermination(BulkStore(store), sync, outgoing)
+    pool_store = PoolStore(store)
+    admission = Admission(documents, pool_store, projection.pools, intake, clock)
+    starts = Starts(documents, reader, catalogue, admission, macs, clock, configuration)
+    pools = PoolRoutes(
+        pool_store, projection.pools, reader, catalogue, outbox, clock, configuration
+    )
     routes = {
         **InstanceRoutes(documents, sync, reader, resources, starts, outgoing, bulk).table(),
         **NodeRoutes(documents, sync, reader, outgoing, version).table(),
         **GroupRoutes(documents, sync, reader, outbox, outgoing, clock).table(),
+        **pools.table(),
         **TemplateRoutes(projection, sync, catalogue, registry).table(),
         **_of_the_cloud(resources, macs, documents, projection, sync, outgoing),
         **_long_running(store, reader, catalogue, outbox, outgoing, clock, configuration),
@@ -101,8 +112,10 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
         **ConfigurationRoutes(configuration, outbox, clock).table(),
         **StatusRoutes(registry, configuration, version, settings.license).table(),
     }
-    packages = Packages(settings.packages)
-    app = application(routes, health, packages, settings.max_body, settings.body_seconds)
+    packages = Packages(settings.packages, access.identify)
+    app = application(
+        access.over(routes), health, packages, settings.max_body, settings.body_seconds
+    )
     server = WebServer(app, settings.host, settings.port, settings.keep_alive_seconds)
     exporter = Exporter(projection, registry, clock) if settings.exporter_metrics else None
     _warn_if_open(settings)
@@ -113,9 +126,11 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
         registry,
         logs,
         sync,
+        *access.parts(),
         Dispatcher(bus, [projection_queue()], HEARD, sync.move, clock, sync.subscribed),
         *_loops(settings, sync, outbox, registry, configuration, clock),
         Loop("events", settings.events_seconds, feed.poll, clock),
+        Loop("pools", settings.groups_seconds, pools.reread, clock),
         server,
         projection.instances.watch,
         metrics_server(SERVICE, health, settings.metrics_host, settings.metrics_port, exporter),
@@ -174,7 +189,7 @@ def _loops(
 
 
 def _warn_if_open(settings: Settings) -> None:
-    if settings.open_to_network:
+    if settings.open_to_network and not settings.enable_auth:
         _log.warning(
             "gateway.open_to_the_network",
             host=settings.host,

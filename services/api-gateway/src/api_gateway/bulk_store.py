@@ -5,6 +5,7 @@ from typing import Any
 
 from api_gateway.documents import INSTANCES, Marks
 from api_gateway.domain.bulk import Bulk
+from api_gateway.wishes import GROWN, wish
 from chassis.store.port import Store, UpdateMany
 from contracts.instances import InstanceDocument
 
@@ -33,21 +34,17 @@ class BulkStore:
     ) -> list[InstanceDocument]:
         """Wish them gone in one write; those that exist, as they are then."""
         these = {"_id": {"$in": list(ids)}}
-        wish = {"terminate": True, "actor": actor, "request_id": request_id}
         update = UpdateMany(
             collection=INSTANCES,
             where=these | {"spec.terminate": {"$ne": True}},
-            change={
-                "$set": {f"spec.{name}": value for name, value in wish.items()} | {"pending": True},
-                "$inc": {"generation": 1},
-            },
+            change={"$set": wish(actor, request_id, {"terminate": True}), **GROWN},
         )
         await self._store.write([update])
         return await self._store.find(INSTANCES, InstanceDocument, these, fields=_FIELDS)
 
 
 def _where(bulk: Bulk) -> dict[str, Any]:
-    where: dict[str, Any] = {}
+    where: dict[str, Any] = {"spec.pool_id": None}
     if bulk.external_id is not None:
         where["spec.external_id"] = bulk.external_id
     if bulk.group_id is not None:

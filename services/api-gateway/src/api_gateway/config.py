@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from chassis.config import Settings as Base
+from chassis.auth.settings import AuthSettings as Base
 from chassis.web import KEEP_ALIVE_SECONDS
 
 _LOOPBACK = ("127.", "localhost", "::1", "[::1]")
@@ -12,6 +12,8 @@ _LOOPBACK = ("127.", "localhost", "::1", "[::1]")
 
 class Settings(Base, frozen=True, kw_only=True):
     """Where it listens, what it says of itself. Durations in seconds, sizes in bytes.
+
+    ``enable_controller_authorization``: a key may do what its permission groups may, else all.
 
     ``listen_addr`` (``host:port`` or ``:port``, the documented form) wins over host and port.
     ``registry_address`` is public and given to agents; ``registry_local_address`` is the
@@ -26,12 +28,14 @@ class Settings(Base, frozen=True, kw_only=True):
     """
 
     ALIASES: ClassVar[Mapping[str, str]] = {
+        "ANKA_ENABLE_CONTROLLER_AUTHORIZATION": "enable_controller_authorization",
         "ANKA_LISTEN_ADDR": "listen_addr",
         "ANKA_ANKA_REGISTRY": "registry_address",
         "ANKA_LOCAL_ANKA_REGISTRY": "registry_local_address",
         "ANKA_METRICS_PORT": "metrics_port",
     }
 
+    enable_controller_authorization: bool = False
     listen_host: str = "127.0.0.1"
     listen_port: int = 8090
     listen_addr: str = ""
@@ -53,6 +57,14 @@ class Settings(Base, frozen=True, kw_only=True):
     groups_seconds: float = 2.0
     events_seconds: float = 0.25
     outbox_seconds: float = 3.0
+
+    def __post_init__(self) -> None:
+        """Refuse what would look safe and not be."""
+        super().__post_init__()
+        if self.enable_controller_authorization and not self.enable_auth:
+            raise ValueError("enable_controller_authorization: needs enable_auth")
+        if self.enable_resource_management and not self.enable_controller_authorization:
+            raise ValueError("enable_resource_management: needs enable_controller_authorization")
 
     @property
     def host(self) -> str:

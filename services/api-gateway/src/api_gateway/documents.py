@@ -10,6 +10,7 @@ from contracts.documents import Said
 INSTANCES = "instances"
 NODES = "nodes"
 GROUPS = "groups"
+POOLS = "pools"
 TEMPLATES = "templates"
 IDEMPOTENCY = "idempotency"
 DISTRIBUTIONS = "distributions"
@@ -27,6 +28,11 @@ IDEMPOTENCY_SECONDS = 24 * 3600
 
 INDEXES = (
     Index(collection=INSTANCES, keys=(("pending", 1),), partial={"pending": True}),
+    Index(
+        collection=INSTANCES,
+        keys=(("spec.template.digest", 1),),
+        partial={"spec.pool_id": {"$exists": True}},
+    ),
     Index(collection=IDEMPOTENCY, keys=(("at", 1),), expire_seconds=IDEMPOTENCY_SECONDS),
     Index(collection=DISTRIBUTIONS, keys=(("created", 1), ("_id", 1))),
     Index(collection=IMAGE_REQUESTS, keys=(("created", 1), ("_id", 1))),

@@ -50,14 +50,32 @@ class Intake:
         self._waiting.append(request)
         self._arrived.set()
         await request.done
-        self._announce(documents)
+        self.announce(documents)
 
     async def accept_once(
         self, documents: Sequence[InstanceDocument], remembered: Remembered
     ) -> None:
         """The same under an idempotency key; Conflict when it was used meanwhile."""
         await self._store.insert_together(documents, remembered)
-        self._announce(documents)
+        self.announce(documents)
+
+    def announce(self, documents: Sequence[InstanceDocument]) -> None:
+        """Show instances that are durable, and wake whoever starts them."""
+        ACCEPTED.inc(len(documents))
+        for document in documents:
+            self._projection.instances.merge(
+                document.id,
+                document.created,
+                (document.generation, document.spec.without_script()),
+                (document.status_revision, document.status),
+            )
+        self._outgoing.send(StartVM(instance=document) for document in documents)
+
+    def withdraw_soon(self, ids: Sequence[str], of_request: str | None = None) -> None:
+        """End what may have been stored, or claimed by this request, though it was said to fail."""
+        task = asyncio.create_task(self._withdraw(ids, of_request), name="withdraw")
+        self._withdrawals.add(task)
+        task.add_done_callback(self._withdrawals.discard)
 
     async def start(self) -> None:
         """See Part."""
@@ -73,17 +91,6 @@ class Intake:
         for task in tuple(self._withdrawals):
             task.cancel()
         await asyncio.gather(*self._withdrawals, return_exceptions=True)
-
-    def _announce(self, documents: Sequence[InstanceDocument]) -> None:
-        ACCEPTED.inc(len(documents))
-        for document in documents:
-            self._projection.instances.merge(
-                document.id,
-                document.created,
-                (document.generation, document.spec.without_script()),
-                (document.status_revision, document.status),
-            )
-        self._outgoing.send(StartVM(instance=document) for document in documents)
 
     async def _run(self) -> None:
         while not (self._stopping and not self._waiting):
@@ -133,25 +140,22 @@ class Intake:
     def _succeed(self, requests: Sequence[_Request]) -> None:
         for request in requests:
             if request.done.cancelled():
-                self._announce(request.documents)
+                self.announce(request.documents)
             else:
                 request.done.set_result(None)
 
     def _fail(self, requests: Sequence[_Request], error: Exception) -> None:
         """Tell everybody, and end what may have been stored all the same."""
         if isinstance(error, Unavailable):
-            ids = [document.id for request in requests for document in request.documents]
-            task = asyncio.create_task(self._withdraw(ids), name="withdraw")
-            self._withdrawals.add(task)
-            task.add_done_callback(self._withdrawals.discard)
+            self.withdraw_soon([d.id for request in requests for d in request.documents])
         for request in requests:
             if not request.done.cancelled():
                 request.done.set_exception(error)
 
-    async def _withdraw(self, ids: Sequence[str]) -> None:
+    async def _withdraw(self, ids: Sequence[str], of_request: str | None) -> None:
         while True:
             try:
-                await self._store.withdraw(ids, "withdrawn")
+                await self._store.withdraw(ids, "withdrawn", of_request)
             except Unavailable as error:
                 _log.warning("intake.withdrawal_waits", instances=len(ids), error=str(error))
                 await self._clock.sleep(_WITHDRAW_PAUSE)

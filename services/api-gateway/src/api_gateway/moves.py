@@ -24,6 +24,7 @@ from contracts.nodes import (
     NodeDocument,
     NodeRemoved,
 )
+from contracts.pools import PoolChanged, PoolRemoved
 from contracts.templates import TemplateChanged, TemplateRemoved
 
 HEARD: tuple[type[Message], ...] = (
@@ -39,6 +40,8 @@ HEARD: tuple[type[Message], ...] = (
     NodeRemoved,
     GroupChanged,
     GroupRemoved,
+    PoolChanged,
+    PoolRemoved,
     TemplateChanged,
     TemplateRemoved,
 )
@@ -114,6 +117,8 @@ class Moves:
             NodeRemoved: lambda m: view.nodes.remove(m.node_id),
             GroupChanged: self._groups_changed,
             GroupRemoved: self._groups_changed,
+            PoolChanged: lambda m: view.pools.merge(m.pool),
+            PoolRemoved: lambda m: view.pools.remove(m.pool_id),
             TemplateChanged: lambda m: view.templates.merge(m.template),
             TemplateRemoved: lambda m: view.templates.remove(m.template_id, m.revision),
         }

@@ -108,9 +108,11 @@ class Nodes:
                 entry.forget()
         self._occupancy.moved.clear()
 
-    def listed(self, selection: NodeSelection, page: Page) -> Listing:
+    def listed(
+        self, selection: NodeSelection, page: Page, only: frozenset[str] | None = None
+    ) -> Listing:
         """The public list, or a part of it; page by page in the order of ids."""
-        chosen = self.known()
+        chosen = [entry for entry in self.known() if only is None or entry.id in only]
         if selection:
             chosen = [entry for entry in chosen if self._is_selected(selection, entry)]
         if not page.whole:

@@ -1,20 +1,27 @@
 """The agent's packages under their two documented names, streamed from a folder."""
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from aiohttp import web
 
 from api_gateway.public import envelope
+from chassis.errors import Unauthenticated
 
 NAMES = ("AnkaAgent.pkg", "AnkaAgentArm.pkg")
 _FAILURE = {"Content-Type": "application/json", "Cache-Control": "no-store"}
 
 
-class Packages:
-    """``folder`` None: there are none."""
+Identify = Callable[[str | None], Awaitable[object]]
+"""Raises Unauthenticated when a header is nobody's."""
 
-    def __init__(self, folder: Path | None) -> None:
+
+class Packages:
+    """``folder`` None: there are none. ``identify`` None: nobody is asked who they are."""
+
+    def __init__(self, folder: Path | None, identify: Identify | None) -> None:
         self._folder = folder
+        self._identify = identify
 
     def add_to(self, app: web.Application) -> None:
         """One route for each name."""
@@ -22,6 +29,12 @@ class Packages:
             app.router.add_get(f"/pkg/{name}", self._send)
 
     async def _send(self, request: web.Request) -> web.StreamResponse:
+        if self._identify is not None:
+            try:
+                await self._identify(request.headers.get("Authorization"))
+            except Unauthenticated:
+                body = envelope.AUTHENTICATION_REQUIRED
+                return web.Response(body=body, status=401, headers=_FAILURE)
         name = request.path.rpartition("/")[2]
         file = self._folder / name if self._folder else None
         if file is None or not file.is_file():

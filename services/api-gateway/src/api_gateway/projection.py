@@ -13,6 +13,7 @@ from api_gateway.domain.selection import InstanceSelection
 from api_gateway.entries import Entry, InstanceEntry
 from api_gateway.listing import Listing, listing_of, tag_of
 from api_gateway.node_view import Groups, Nodes
+from api_gateway.pools import Pools
 from api_gateway.public import instances as public_instances
 from api_gateway.tombstones import Tombstones
 from api_gateway.watch import Watch
@@ -97,49 +98,54 @@ class Instances:
         )
 
     def listed(self) -> Listing:
-        """The public list."""
+        """The public list: without what pools keep for nobody yet."""
         if self._listed is None:
             entries = self._by_age()
-            items = [entry.wrapped or self._wrap(entry) for entry in entries]
+            items = [self.wrapped(entry) for entry in entries]
             tag = tag_of((entry.digest for entry in entries), len(items))
             self._listed = Listing(items, tag, len(items))
         return self._listed
 
     def selected(self, selection: InstanceSelection, page: Page) -> Listing:
-        """A part of the list."""
+        """A part of the public list."""
         chosen = self._by_age()
         if selection:
             chosen = [entry for entry in chosen if _is_selected(selection, entry)]
         return listing_of(chosen, self._encoded, page, _age)
 
+    def kept(self, pool_id: str) -> list[InstanceEntry]:
+        """What a pool keeps that nobody has claimed."""
+        return [entry for entry in self._entries.values() if entry.spec.pool_id == pool_id]
+
     def encode(self, ids: Iterable[str]) -> None:
         """Encode these now, so that the next list need not."""
-        for entry in map(self._entries.get, ids):
-            if entry is not None and entry.wrapped is None:
-                self._wrap(entry)
+        for entry in filter(None, map(self._entries.get, ids)):
+            self.wrapped(entry)
 
     def marks(self) -> dict[str, tuple[int, int]]:
         """Id to (generation, status_revision)."""
         return {e.id: (e.generation, e.status_revision) for e in self._entries.values()}
 
+    def wrapped(self, entry: InstanceEntry) -> bytes:
+        """The element of the public list."""
+        if entry.wrapped is None:
+            entry.wrapped = public_instances.wrapped(entry.id, entry.spec, self.flat(entry))
+        return entry.wrapped
+
     def _by_age(self) -> list[InstanceEntry]:
-        """All of them; most arrive in the order of their age."""
+        """All that somebody has asked for; most arrive in the order of their age."""
         if not self._in_order:
             entries = sorted(self._entries.values(), key=_age)
             self._entries = {entry.id: entry for entry in entries}
             self._in_order = True
-        return list(self._entries.values())
+        return [entry for entry in self._entries.values() if not entry.spec.pool_id]
 
     def _moved(self, identity: str) -> None:
         self._listed = None
         self.watch.moved(identity)
 
     def _encoded(self, entry: InstanceEntry) -> tuple[bytes, bytes]:
-        return entry.wrapped or self._wrap(entry), entry.digest
-
-    def _wrap(self, entry: InstanceEntry) -> bytes:
-        entry.wrapped = public_instances.wrapped(entry.id, entry.spec, self.flat(entry))
-        return entry.wrapped
+        return self.wrapped(entry), entry.digest
 
 
 class Templates:
@@ -183,6 +189,7 @@ class Projection:
         self.instances = Instances(clock, self.occupancy)
         self.nodes = Nodes(self.groups, self.occupancy)
         self.templates = Templates()
+        self.pools = Pools()
 
 
 def _age(entry: InstanceEntry) -> tuple[int, str]:

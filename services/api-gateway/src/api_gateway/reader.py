@@ -33,6 +33,11 @@ class Reader:
             return self._view.instances.listed()
         return self._view.instances.selected(selection, page)
 
+    async def members(self, pool_id: str) -> list[InstanceEntry]:
+        """What a pool keeps that nobody has claimed."""
+        await self._settle()
+        return self._view.instances.kept(pool_id)
+
     async def instance(self, identity: str) -> InstanceEntry:
         """One instance; NotFound."""
         entry = self._view.instances.get(identity)
@@ -71,10 +76,16 @@ class Reader:
         """The public object of one instance."""
         return self._view.instances.flat(entry)
 
-    async def nodes(self, selection: NodeSelection, page: Page) -> Listing:
-        """The public list, or a part of it."""
+    def wrapped(self, entry: InstanceEntry) -> bytes:
+        """The element of the public list of one instance."""
+        return self._view.instances.wrapped(entry)
+
+    async def nodes(
+        self, selection: NodeSelection, page: Page, only: frozenset[str] | None = None
+    ) -> Listing:
+        """The public list, or a part of it; ``only`` those of some nodes."""
         await self._sync.wait_loaded(_STARTING_SECONDS)
-        return self._view.nodes.listed(selection, page)
+        return self._view.nodes.listed(selection, page, only)
 
     async def node(self, identity: str) -> NodeEntry:
         """One node; NotFound names it."""

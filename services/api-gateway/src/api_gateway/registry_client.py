@@ -9,6 +9,7 @@ import msgspec
 import structlog
 
 from api_gateway.metrics import REACHABLE
+from chassis.credentials import credentials
 from chassis.errors import Refused
 from chassis.web import ACTOR_HEADER, REQUEST_ID_HEADER
 
@@ -42,8 +43,9 @@ class _Answer(msgspec.Struct, frozen=True, kw_only=True):
 class Registry:
     """Asks the registry at ``url``; ``running`` and ``disk`` are as of the last poll."""
 
-    def __init__(self, url: str, timeout: float) -> None:
+    def __init__(self, url: str, timeout: float, root_token: str = "") -> None:
         self._url = url
+        self._credentials = credentials(root_token)
         self._timeout = aiohttp.ClientTimeout(total=timeout)
         self._session: aiohttp.ClientSession | None = None
         self._first_poll: asyncio.Task[None] | None = None
@@ -52,7 +54,7 @@ class Registry:
 
     async def start(self) -> None:
         """See Part."""
-        self._session = aiohttp.ClientSession(timeout=self._timeout)
+        self._session = aiohttp.ClientSession(timeout=self._timeout, headers=self._credentials)
         self._first_poll = asyncio.create_task(self.poll(), name="registry:first-poll")
 
     async def stop(self) -> None:

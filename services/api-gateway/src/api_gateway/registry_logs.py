@@ -7,6 +7,7 @@ import msgspec
 from yarl import URL
 
 from api_gateway.registry_client import RegistryUnreachable
+from chassis.credentials import credentials
 from chassis.errors import Refused
 from chassis.streams import Stream
 from chassis.web import REQUEST_ID_HEADER
@@ -32,7 +33,8 @@ class _Envelope(msgspec.Struct, frozen=True):
 class RegistryLogs:
     """Calls the registry at ``url``; ``timeout`` in seconds until it begins to answer."""
 
-    def __init__(self, url: str, timeout: float) -> None:
+    def __init__(self, url: str, timeout: float, root_token: str = "") -> None:
+        self._credentials = credentials(root_token)
         self._url = URL(url)
         self._begin = timeout
         self._session: aiohttp.ClientSession | None = None
@@ -40,7 +42,9 @@ class RegistryLogs:
     async def start(self) -> None:
         """See Part."""
         timeout = aiohttp.ClientTimeout(total=None, connect=self._begin, sock_read=_QUIET_SECONDS)
-        self._session = aiohttp.ClientSession(timeout=timeout, auto_decompress=False)
+        self._session = aiohttp.ClientSession(
+            timeout=timeout, auto_decompress=False, headers=self._credentials
+        )
 
     async def stop(self) -> None:
         """See Part."""

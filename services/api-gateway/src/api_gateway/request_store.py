@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from api_gateway.documents import DISTRIBUTIONS, IMAGE_REQUESTS, NODES, Marks
-from api_gateway.store import in_group
+from api_gateway.wishes import in_group
 from chassis.errors import NotFound
 from chassis.store.port import Store
 from contracts.distributions import DistributionDocument

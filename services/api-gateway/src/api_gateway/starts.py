@@ -3,20 +3,20 @@
 import uuid
 from collections.abc import Collection, Iterable, Sequence
 
+from api_gateway.admission import Admission
 from api_gateway.catalogue import Catalogue
 from api_gateway.configuration import Configuration
 from api_gateway.documents import Remembered
 from api_gateway.domain.honour import objection
 from api_gateway.domain.start_request import StartRequest
-from api_gateway.intake import Intake
 from api_gateway.mac_store import MacStore
 from api_gateway.reader import Reader
 from api_gateway.store import GatewayStore
+from chassis import tracing
 from chassis.clock import Clock
 from chassis.errors import Conflict, Refused
 from contracts.instances import InstanceDocument, InstanceSpec, InstanceStatus
 
-_NO_PERMISSION_GROUPS = "group: works only with resource permissions, which are off"
 _OTHER_BODY = "Idempotency-Key was used with another request"
 
 
@@ -28,7 +28,7 @@ class Starts:
         store: GatewayStore,
         reader: Reader,
         catalogue: Catalogue,
-        intake: Intake,
+        admission: Admission,
         macs: MacStore,
         clock: Clock,
         configuration: Configuration,
@@ -36,16 +36,14 @@ class Starts:
         self._store = store
         self._reader = reader
         self._catalogue = catalogue
-        self._intake = intake
         self._macs = macs
+        self._admission = admission
         self._clock = clock
         self._configuration = configuration
 
     async def accept(self, request: StartRequest, actor: str, request_id: str) -> Sequence[str]:
         """Ids of new instances, all durable; Refused when they could never run."""
-        documents = await self._documents(request, actor, request_id)
-        await self._intake.accept(documents)
-        return [document.id for document in documents]
+        return await self._admission.admit(await self._documents(request, actor, request_id))
 
     async def accept_once(
         self, request: StartRequest, actor: str, request_id: str, key: str, sha256: str
@@ -54,15 +52,11 @@ class Starts:
         known = await self._store.remembered(key)
         if known is None:
             documents = await self._documents(request, actor, request_id)
-            ids = tuple(document.id for document in documents)
-            now = self._clock.now()
-            fresh = Remembered(id=key, sha256=sha256, instance_ids=ids, at=now)
+            fresh = Remembered(id=key, sha256=sha256, instance_ids=(), at=self._clock.now())
             try:
-                await self._intake.accept_once(documents, fresh)
+                return await self._admission.admit(documents, fresh)
             except Conflict:
                 known = await self._store.remembered(key)
-            else:
-                return ids
         if known is None or known.sha256 != sha256:
             raise Refused(_OTHER_BODY)
         return known.instance_ids
@@ -70,8 +64,6 @@ class Starts:
     async def _documents(
         self, request: StartRequest, actor: str, request_id: str
     ) -> list[InstanceDocument]:
-        if request.group is not None:
-            raise Refused(_NO_PERMISSION_GROUPS)
         spec = await self._spec(request, actor, request_id)
         if spec.overrides.mac_address is not None:
             await self._check_managed()
@@ -97,6 +89,7 @@ class Starts:
             metadata=request.metadata,
             node_id=request.node_id,
             group_id=request.group_id,
+            permission_group=request.group,
             priority=request.priority,
             name_template=request.name_template,
             ttl=self._configuration.default_ttl if request.ttl is None else request.ttl,
@@ -105,6 +98,7 @@ class Starts:
             actor=actor,
             request_id=request_id,
             start_request_id=request_id,
+            trace=tracing.inject(),
         )
 
     async def _check_managed(self) -> None:

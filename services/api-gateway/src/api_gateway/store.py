@@ -22,7 +22,8 @@ from api_gateway.documents import (
     Revision,
     Unsaid,
 )
-from chassis.store.port import Delete, Insert, Store, Update, UpdateMany, Write, plain
+from api_gateway.wishes import GROWN, in_group, regrouping, wish
+from chassis.store.port import Delete, Insert, Store, Update, UpdateMany, Write
 from contracts.groups import GroupDocument
 from contracts.instances import InstanceDocument, InstanceState
 from contracts.nodes import NodeDocument
@@ -33,7 +34,6 @@ from contracts.templates import TemplateDocument
 RESTARTABLE = (InstanceState.STARTED, InstanceState.STOPPED)
 
 _FIELDS = ("generation", "status_revision", "created", "pending", "spec", "status")
-_GROWN = {"$inc": {"generation": 1}}
 
 
 class GatewayStore:
@@ -104,22 +104,32 @@ class GatewayStore:
         await self._store.insert(INSTANCES, documents)
 
     async def insert_together(
-        self, documents: Sequence[InstanceDocument], remembered: Remembered | None = None
+        self,
+        documents: Sequence[InstanceDocument],
+        remembered: Remembered | None = None,
+        claims: Sequence[Write] = (),
     ) -> None:
-        """Add instances, all or none; Conflict when the idempotency key was used meanwhile."""
-        writes: list[Write] = []
+        """Add and claim instances, all or none.
+
+        Conflict when the idempotency key was used meanwhile, or an instance cannot be claimed.
+        """
+        writes = list(claims)
         if remembered is not None:
             writes.append(Insert(collection=IDEMPOTENCY, document=remembered))
         writes += [Insert(collection=INSTANCES, document=document) for document in documents]
         await self._store.transact(writes)
 
-    async def withdraw(self, ids: Sequence[str], request_id: str) -> None:
-        """End instances whose insert had an unknown outcome: their user was told that it failed."""
+    async def withdraw(
+        self, ids: Sequence[str], request_id: str, of_request: str | None = None
+    ) -> None:
+        """End what a user was told to have failed; with ``of_request`` only what it made."""
         change = {
             "$set": {"spec.terminate": True, "spec.request_id": request_id, "pending": True},
-            **_GROWN,
+            **GROWN,
         }
-        where = {"_id": {"$in": list(ids)}, "spec.terminate": {"$ne": True}}
+        where: dict[str, Any] = {"_id": {"$in": list(ids)}, "spec.terminate": {"$ne": True}}
+        if of_request is not None:
+            where["spec.start_request_id"] = of_request
         await self._store.write([UpdateMany(collection=INSTANCES, where=where, change=change)])
 
     async def terminate(
@@ -130,7 +140,7 @@ class GatewayStore:
             INSTANCES,
             InstanceDocument,
             {"_id": identity, "spec.terminate": {"$ne": True}},
-            {"$set": _wish(actor, request_id, {"terminate": True}), **_GROWN},
+            {"$set": wish(actor, request_id, {"terminate": True}), **GROWN},
         )
 
     async def restart(
@@ -147,7 +157,7 @@ class GatewayStore:
                 "status.state": {"$in": list(RESTARTABLE)},
             },
             {
-                "$set": _wish(actor, request_id, sets),
+                "$set": wish(actor, request_id, sets),
                 "$inc": {"generation": 1, "spec.restarts": 1},
             },
         )
@@ -175,14 +185,18 @@ class GatewayStore:
             NODES,
             NodeDocument,
             {"_id": identity, "spec.remove": {"$ne": True}},
-            {"$set": _wish(actor, request_id, sets), **_GROWN},
+            {"$set": wish(actor, request_id, sets), **GROWN},
         )
 
-    async def upgrade_nodes(self, version: str, actor: str, request_id: str) -> list[NodeDocument]:
-        """Wish an upgrade of every agent; the nodes with that wish."""
-        where = {"spec.remove": {"$ne": True}, "status.left": {"$ne": True}}
+    async def upgrade_nodes(
+        self, version: str, actor: str, request_id: str, only: frozenset[str] | None = None
+    ) -> list[NodeDocument]:
+        """Wish an upgrade of every agent, or of some nodes'; the nodes with that wish."""
+        where: dict[str, Any] = {"spec.remove": {"$ne": True}, "status.left": {"$ne": True}}
+        if only is not None:
+            where["_id"] = {"$in": sorted(only)}
         change = {
-            "$set": _wish(actor, request_id, {"upgrade_to": version}),
+            "$set": wish(actor, request_id, {"upgrade_to": version}),
             "$inc": {"generation": 1, "spec.upgrades": 1},
         }
         await self._store.write([UpdateMany(collection=NODES, where=where, change=change)])
@@ -192,7 +206,7 @@ class GatewayStore:
         self, node_ids: Sequence[str], groups: Mapping[str, Any], actor: str, request_id: str
     ) -> None:
         """Set the groups of several nodes by an expression, all or none (Conflict)."""
-        change = _regrouping(groups, actor, request_id)
+        change = regrouping(groups, actor, request_id)
         await self._store.transact(
             [
                 Update(
@@ -250,41 +264,3 @@ class GatewayStore:
     async def forget(self, ids: Sequence[str]) -> None:
         """These messages are confirmed."""
         await self._store.write([Delete(collection=OUTBOX, where={"_id": {"$in": list(ids)}})])
-
-
-def clear_members(group_id: str, actor: str, request_id: str) -> Write:
-    """Take every node out of a group that is being deleted."""
-    return UpdateMany(
-        collection=NODES,
-        where=in_group(group_id),
-        change=_regrouping(without([group_id]), actor, request_id),
-    )
-
-
-def including(group_ids: Sequence[str]) -> dict[str, Any]:
-    """The effective groups of a node and these, as an expression."""
-    return {"$setUnion": [_EFFECTIVE, {"$literal": list(group_ids)}]}
-
-
-def without(group_ids: Sequence[str]) -> dict[str, Any]:
-    """The effective groups of a node but these, as an expression."""
-    return {"$setDifference": [_EFFECTIVE, {"$literal": list(group_ids)}]}
-
-
-_EFFECTIVE = {"$ifNull": ["$spec.groups", "$status.groups", []]}
-
-
-def in_group(group_id: str) -> dict[str, Any]:
-    """Nodes that are effectively in a group, as a filter."""
-    return {"$or": [{"spec.groups": group_id}, {"spec.groups": None, "status.groups": group_id}]}
-
-
-def _regrouping(groups: Mapping[str, Any], actor: str, request_id: str) -> list[dict[str, Any]]:
-    stage = {name: {"$literal": value} for name, value in _wish(actor, request_id, {}).items()}
-    return [{"$set": stage | {"spec.groups": groups, "generation": {"$add": ["$generation", 1]}}}]
-
-
-def _wish(actor: str, request_id: str, sets: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a wish that somebody must act on."""
-    named = {"actor": actor, "request_id": request_id} | dict(sets)
-    return {f"spec.{name}": plain(value) for name, value in named.items()} | {"pending": True}

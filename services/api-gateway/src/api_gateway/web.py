@@ -10,11 +10,22 @@ from aiohttp import web
 from multidict import CIMultiDict
 from prometheus_client import Counter
 
+from api_gateway.domain.access import Access
 from api_gateway.domain.fields import BadField, Fields, MissingField, parse_object
 from api_gateway.packages import Packages
+from api_gateway.paths import Paths
+from api_gateway.public import envelope
 from api_gateway.public.problem import PROBLEM
-from api_gateway.replies import Reply, as_problem, failed
-from chassis.errors import Conflict, NotFound, Refused, Unavailable
+from api_gateway.replies import Failure, Reply, as_problem, failed
+from chassis.errors import (
+    Conflict,
+    Forbidden,
+    NotFound,
+    Refused,
+    TooManyTries,
+    Unauthenticated,
+    Unavailable,
+)
 from chassis.streams import Stream, Streams
 from chassis.web import OTHER, REQUEST_ID, REQUESTS, SECONDS, Health, request_ids
 
@@ -33,14 +44,32 @@ _HEADERS = CIMultiDict(
 )
 
 
+EVERYTHING = Access()
+
+
 class Call:
-    """One request as routes see it. ``actor`` is who asks: empty while nobody has to say so."""
+    """One request as routes see it. ``access`` is what the caller may do: all, unless guarded."""
 
-    __slots__ = ("_request", "actor")
+    __slots__ = ("_path", "_request", "access")
 
-    def __init__(self, request: web.Request) -> None:
+    def __init__(self, request: web.Request, path: Mapping[str, str]) -> None:
         self._request = request
-        self.actor = ""
+        self._path = path
+        self.access = EVERYTHING
+
+    @property
+    def actor(self) -> str:
+        """Who asks: empty while nobody has to say so."""
+        return self.access.actor
+
+    @property
+    def address(self) -> str:
+        """Where the request comes from, the last hop of it."""
+        return self._request.remote or ""
+
+    def path(self, name: str) -> str:
+        """The part of the path that stands for a name in braces in the route's path."""
+        return self._path[name]
 
     @property
     def request_id(self) -> str:
@@ -114,6 +143,7 @@ class Dispatch:
     def __init__(self, routes: Routes, streams: Streams) -> None:
         self._routes = routes
         self._streams = streams
+        self._paths = Paths(routes)
         self._seconds = {
             (path, verb): SECONDS.labels(SERVICE, path, verb)
             for path, verbs in routes.items()
@@ -123,7 +153,8 @@ class Dispatch:
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         """Answer one request."""
-        path, verb = request.path, request.method
+        verb = request.method
+        path, arguments = self._paths.find(request)
         verbs = self._routes.get(path)
         if verbs is None:
             return _no_route(request, failed(404, "no such path"))
@@ -133,7 +164,7 @@ class Dispatch:
             message = f"{verb} is not possible here, only {allowed}"
             return _no_route(request, failed(405, message), {"Allow": allowed})
         started = time.perf_counter()
-        answer = await _call(route, Call(request))
+        answer = await _call(route, Call(request, arguments))
         if verb != "HEAD":
             self._seconds[path, verb].observe(time.perf_counter() - started)
         if isinstance(answer, Stream):
@@ -155,6 +186,8 @@ class Dispatch:
 _FAILURES: tuple[tuple[tuple[type[Exception], ...], int, str | None], ...] = (
     ((BadField,), 400, None),
     ((Refused, NotFound, Conflict), 200, None),
+    ((Forbidden,), 403, None),
+    ((TooManyTries,), 429, None),
     ((Unavailable,), 503, "temporarily unavailable, try again later"),
     ((web.HTTPRequestTimeout,), 408, None),
     ((web.HTTPRequestEntityTooLarge,), 413, None),
@@ -180,6 +213,9 @@ async def _call(route: Route, call: Call) -> Reply | Stream:
 
 
 def _failure(error: Exception, call: Call) -> Reply:
+    if isinstance(error, Unauthenticated):
+        failure = Failure("Authentication Required", 401)
+        return Reply(status=401, body=envelope.AUTHENTICATION_REQUIRED, failure=failure)
     for kinds, code, message in _FAILURES:
         if isinstance(error, kinds):
             if message is not None:

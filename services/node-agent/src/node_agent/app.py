@@ -8,6 +8,7 @@ from pathlib import Path
 from chassis.bus.port import Bus
 from chassis.clock import Clock, SystemClock
 from chassis.config import BadSettings
+from chassis.credentials import credentials
 from chassis.log_shipping import shipping
 from chassis.service import Loop, Part, Service
 from chassis.web import Check, Health, WebServer, metrics_server
@@ -63,7 +64,7 @@ def build(
     publisher, sources = Publisher(bus, clock), _sources(settings, process)
     address = settings.host or local_address()
     driver_of = driver_factory or _drivers(settings, clock, address)
-    failure_logs = FailureLogs(enabled=settings.failure_logs)
+    failure_logs = FailureLogs(enabled=settings.failure_logs, root_token=settings.root_token)
     own_log = f"{settings.name or socket.gethostname()}---{process}"
     shipped = shipping(settings, settings.registry_address, own_log, clock)
     unsettled: set[Vm] = set()
@@ -83,6 +84,7 @@ def build(
             publisher=publisher,
             clock=clock,
             failure_logs=failure_logs,
+            root_token=settings.root_token,
             shipping=next(iter(shipped), None),
             limits=Limits(
                 start=settings.start_timeout + _START_GRACE, network=settings.network_timeout
@@ -119,7 +121,8 @@ def build(
 
 
 def _sources(settings: AgentSettings, process: str) -> ImageSources:
-    return ImageSources(partial(PeerSource, node_id=process) if settings.peer_fetch else None)
+    relieved = partial(PeerSource, node_id=process) if settings.peer_fetch else None
+    return ImageSources(relieved, credentials(settings.root_token))
 
 
 def _peer_server(settings: AgentSettings, address: str, nodes: Iterable[Node]) -> list[Part]:

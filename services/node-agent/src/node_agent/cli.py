@@ -13,7 +13,7 @@ import msgspec
 import uvloop
 from cyclopts import Parameter
 
-from chassis import telemetry
+from chassis import telemetry, tracing
 from chassis.bus.amqp import AmqpBus
 from chassis.bus.port import Bus
 from chassis.clock import SystemClock
@@ -62,7 +62,11 @@ def join(
     telemetry.configure(NAME, settings.log_level)
     calm_the_collector()
     allow_connections()
-    return uvloop.run(serve(settings))
+    try:
+        with tracing.exporting(NAME, settings.otlp_endpoint):
+            return uvloop.run(serve(settings))
+    except BadSettings as error:
+        return _fail(str(error))
 
 
 @app.command

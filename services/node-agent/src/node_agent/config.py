@@ -17,7 +17,6 @@ _UNITS = {"": 1, "B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 <<
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?B?)", re.IGNORECASE)
 _FAULT = re.compile(r"(?P<verb>[a-z]+):(?P<every>\*?)(?P<nth>[1-9]\d*):(?P<kind>[a-z-]+)")
 _CLAIM = re.compile(r"(?P<claim>[^:]+)(?::(?P<count>[1-9]\d{0,2}))?")
-_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?")
 
 
 class AgentSettings(Settings, frozen=True, kw_only=True):
@@ -178,17 +177,3 @@ def parse_size(text: str) -> int:
         raise BadSettings(f"{text!r} is not a size such as 45GB")
     unit = match[2].upper()
     return int(float(match[1]) * _UNITS[unit if unit.endswith("B") or not unit else unit + "B"])
-
-
-def parse_duration(text: str) -> float:
-    """Seconds of ``5s``, ``1m30s``, ``500ms`` or a bare number. Raises BadSettings."""
-    text = text.strip()
-    try:
-        return float(text)
-    except ValueError:
-        pass
-    match = _DURATION.fullmatch(text)
-    if match is None or not text:
-        raise BadSettings(f"{text!r} is not a duration such as 1m30s")
-    hours, minutes, seconds, millis = (float(part or 0) for part in match.groups())
-    return hours * 3600 + minutes * 60 + seconds + millis / 1000

@@ -12,6 +12,7 @@ import aiohttp
 import structlog
 
 from chassis import telemetry
+from chassis.credentials import credentials
 from node_agent.domain.record import Record
 from node_agent.drivers.port import DriverError, VmDriver
 
@@ -25,8 +26,9 @@ _log = structlog.get_logger()
 class FailureLogs:
     """Keeps the agent's last lines in memory, and uploads those of an instance when it fails."""
 
-    def __init__(self, *, enabled: bool) -> None:
+    def __init__(self, *, enabled: bool, root_token: str = "") -> None:
         self._enabled = enabled
+        self._credentials = credentials(root_token)
         self._recent: deque[tuple[str, str]] = deque(maxlen=_REMEMBERED_LINES)
         self._few = asyncio.Semaphore(_AT_ONCE)
         self._session: aiohttp.ClientSession | None = None
@@ -70,7 +72,7 @@ class FailureLogs:
 
     async def _put(self, registry: str, path: str, content: bytes) -> None:
         if self._session is None:
-            self._session = aiohttp.ClientSession(raise_for_status=True)
+            self._session = aiohttp.ClientSession(raise_for_status=True, headers=self._credentials)
         url = f"{registry.rstrip('/')}/files/logs/{path}"
         async with self._session.put(url, data=content):
             pass

@@ -5,8 +5,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from chassis.config import BadSettings
-from node_agent.config import parse_duration
+from chassis.config import BadSettings, parse_duration
 
 
 def _flag(*names: str) -> Parameter:

@@ -36,6 +36,8 @@ class Limits:
 class Host:
     """One node of this process. ``unsettled``: VMs that some deadline watches.
 
+    ``root_token`` is presented to registries.
+
     ``shipping`` is None where the agent's log stays here.
     """
 
@@ -50,6 +52,7 @@ class Host:
     publisher: Publisher
     clock: Clock
     failure_logs: FailureLogs
+    root_token: str = ""
     shipping: LogShipping | None = None
     limits: Limits = Limits()
     unsettled: set["Vm"] = field(default_factory=set)

@@ -22,7 +22,7 @@ class HttpImageSource:
     """A registry, or a neighbour that has the same blobs. ``address`` without a path.
 
     Raises SourceDown when it may be better a little later, HostFault when not. ``kind`` is what
-    the metrics call it.
+    the metrics call it, ``given`` are headers of every request.
     """
 
     def __init__(
@@ -31,7 +31,9 @@ class HttpImageSource:
         address: str,
         timeout: aiohttp.ClientTimeout = _TIMEOUT,
         kind: str = "registry",
+        given: Mapping[str, str] | None = None,
     ) -> None:
+        self._given = given or {}
         self.address = address.rstrip("/")
         self._session = session
         self._timeout = timeout
@@ -40,7 +42,7 @@ class HttpImageSource:
     async def manifest(self, repository: str, reference: str) -> bytes:
         """See ImageSource."""
         url = f"{self.address}/v2/{repository}/manifests/{reference}"
-        headers = CIMultiDict([("Accept", MANIFEST_TYPE), ("Accept", INDEX_TYPE)])
+        headers = CIMultiDict([("Accept", MANIFEST_TYPE), ("Accept", INDEX_TYPE)], **self._given)
         try:
             async with self._session().get(url, headers=headers, timeout=self._timeout) as answer:
                 if answer.status != _OK:
@@ -55,7 +57,7 @@ class HttpImageSource:
     async def blob(self, repository: str, digest: str, offset: int = 0) -> AsyncIterator[bytes]:
         """See ImageSource. A server without ranges sends all; what we have is skipped."""
         url = f"{self.address}/v2/{repository}/blobs/{digest}"
-        headers = {"Range": f"bytes={offset}-"} if offset else {}
+        headers = {**self._given, **({"Range": f"bytes={offset}-"} if offset else {})}
         try:
             async with self._session().get(url, headers=headers, timeout=self._timeout) as answer:
                 if answer.status not in (_OK, _PARTIAL):
@@ -101,10 +103,14 @@ class ImageSources:
     """One HTTP session for all registries of a process, opened when it is needed.
 
     ``relieved`` makes of a registry what is asked instead of it: neighbours, and it for the rest.
+    ``given``: headers for registries, and for nobody else.
     """
 
-    def __init__(self, relieved: "Relieved | None" = None) -> None:
+    def __init__(
+        self, relieved: "Relieved | None" = None, given: Mapping[str, str] | None = None
+    ) -> None:
         self._relieved = relieved
+        self._given = given or {}
         self._session: aiohttp.ClientSession | None = None
 
     async def start(self) -> None:
@@ -118,8 +124,8 @@ class ImageSources:
     def at(self, address: str) -> ImageSource:
         """The registry at an address, for one pull."""
         if self._relieved is not None:
-            return self._relieved(self._open, address)
-        return HttpImageSource(self._open, address)
+            return self._relieved(self._open, address, self._given)
+        return HttpImageSource(self._open, address, given=self._given)
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -128,7 +134,7 @@ class ImageSources:
         return self._session
 
 
-Relieved = Callable[[Callable[[], aiohttp.ClientSession], str], ImageSource]
+Relieved = Callable[[Callable[[], aiohttp.ClientSession], str, Mapping[str, str]], ImageSource]
 
 
 def _refusal(status: int, url: str) -> HostFault:

@@ -6,7 +6,7 @@ the registry.
 
 import random
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 
 import aiohttp
 import msgspec
@@ -40,14 +40,20 @@ class _Answer(msgspec.Struct, frozen=True):
 class PeerSource:
     """A registry, relieved by the nodes that have the same blobs; for one pull.
 
-    A blob that is asked for a second time comes from the registry: what the neighbours gave was
-    wrong.
+    ``given`` are headers that only the registry gets. A blob that is asked for a second time comes
+    from the registry: what the neighbours gave was wrong.
     """
 
     def __init__(
-        self, session: Callable[[], aiohttp.ClientSession], address: str, node_id: str
+        self,
+        session: Callable[[], aiohttp.ClientSession],
+        address: str,
+        given: Mapping[str, str],
+        *,
+        node_id: str,
     ) -> None:
-        self._registry = HttpImageSource(session, address)
+        self._registry = HttpImageSource(session, address, given=given)
+        self._given = given
         self._session = session
         self._node_id = node_id
         self._manifest = ""
@@ -91,7 +97,9 @@ class PeerSource:
         query = [*wanted, ("node_id", self._node_id)]
         url = f"{self.address}/registry/peers"
         try:
-            async with self._session().get(url, params=query, timeout=_ASKING) as answer:
+            async with self._session().get(
+                url, params=query, headers=self._given, timeout=_ASKING
+            ) as answer:
                 if answer.status != _OK:
                     return []
                 peers = msgspec.json.decode(await answer.read(), type=_Answer).body

@@ -94,7 +94,9 @@ class _Saving:
         driver, name = self._host.driver, self._vm.record.vm_name
         saving = driver.save(name, suspend=order.suspend, test=order.suspend_sanity_test)
         image = await within(self._host.clock, limits.save, saving)
-        async with RegistryClient(order.registry, tries=limits.registry_tries) as client:
+        async with RegistryClient(
+            order.registry, root_token=self._host.root_token, tries=limits.registry_tries
+        ) as client:
             push = ImagePush(client, order, image, self._moved)
             return push, await push.push()
 

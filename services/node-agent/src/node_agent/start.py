@@ -1,9 +1,11 @@
 """Bringing one VM up: pull, clone, boot, network, startup script."""
 
+import contextlib
 from typing import Protocol
 
 import structlog
 
+from chassis import tracing
 from contracts.vms import (
     RunVm,
     Script,
@@ -97,14 +99,27 @@ class Start:
 
         ``found``: the VM was started already by an agent that was killed then.
         """
+        run = self._run
+        with tracing.span(
+            "agent.start",
+            run.trace,
+            instance=run.instance_id,
+            node=run.node_id,
+            attempt=run.attempt,
+        ):
+            return await self._bring_up(found)
+
+    async def _bring_up(self, found: VmInfo | None) -> tuple[VmInfo, ScriptResult | None]:
         info = await (self._boot() if found is None else self._boot_further())
         script = self._run.script
         if script is None or script.condition is ScriptCondition.NETWORK:
-            info = await self._wait_for_network(info, needed=script is not None)
+            with tracing.span("agent.network"):
+                info = await self._wait_for_network(info, needed=script is not None)
         self._over("boot")
         result = None
         if script is not None:
-            result = await self._run_script(script)
+            with tracing.span("agent.script"):
+                result = await self._run_script(script)
             info = await self._driver.info(self._name)
             self._over("script")
         if info.status != "running":
@@ -115,30 +130,41 @@ class Start:
     async def _boot(self) -> VmInfo:
         run, host = self._run, self._host
         check_overrides(run.overrides, self._driver.capabilities, self._driver.name)
-        async with host.images.hold(run.template, run.registry, self._pulling):
+        async with contextlib.AsyncExitStack() as held:
+            with tracing.span("agent.pull"):
+                await held.enter_async_context(
+                    host.images.hold(run.template, run.registry, self._pulling)
+                )
             self._over("pulling")
             self._attempt.moved(VmPhase.PREPARING)
             async with host.workers.boot():
                 self._attempt.limit(host.limits.start)
-                await self._driver.clone(
-                    VmSpec(
-                        name=self._name,
-                        template=run.template,
-                        overrides=run.overrides,
-                        cloud_id=run.cloud_id,
-                        instance_id=run.instance_id,
-                        attempt=run.attempt,
-                    )
-                )
+                with tracing.span("agent.clone"):
+                    await self._driver.clone(self._spec())
                 self._check_in_time()
                 self._over("preparing")
-                return await self._driver.start(self._name)
+                return await self._start_vm()
+
+    def _spec(self) -> VmSpec:
+        run = self._run
+        return VmSpec(
+            name=self._name,
+            template=run.template,
+            overrides=run.overrides,
+            cloud_id=run.cloud_id,
+            instance_id=run.instance_id,
+            attempt=run.attempt,
+        )
+
+    async def _start_vm(self) -> VmInfo:
+        with tracing.span("agent.boot"):
+            return await self._driver.start(self._name)
 
     async def _boot_further(self) -> VmInfo:
         """Nobody knows how far the guest has come: a script may not begin before it is up."""
         self._attempt.moved(VmPhase.PREPARING)
         self._attempt.limit(self._host.limits.start)
-        return await self._driver.start(self._name)
+        return await self._start_vm()
 
     def _over(self, part: str) -> None:
         now = self._host.clock.monotonic()

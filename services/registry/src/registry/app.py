@@ -1,6 +1,6 @@
 """The only wiring of the registry."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -8,6 +8,10 @@ from typing import Protocol
 
 from aiohttp import web
 
+from chassis.auth.authenticator import Authenticator
+from chassis.auth.groups import Groups
+from chassis.auth.keys import Keys
+from chassis.auth.store import AccessStore
 from chassis.bus.dispatch import Dispatcher
 from chassis.bus.port import Bus
 from chassis.clock import Clock, SystemClock
@@ -15,7 +19,8 @@ from chassis.log_shipping import LogShipping
 from chassis.service import Loop, Part, Service
 from chassis.store.port import Store
 from chassis.streams import Streams
-from chassis.web import Health, WebServer, measured, metrics_server, request_ids
+from chassis.web import Check, Health, WebServer, measured, metrics_server, request_ids
+from registry.access import AccessControl
 from registry.arrivals import Arrivals
 from registry.blobs import Blobs
 from registry.blobs.disk import DiskBlobs
@@ -28,9 +33,11 @@ from registry.facade.cors import Cors
 from registry.facade.envelope import facade_errors
 from registry.facade.files import FileRoutes
 from registry.facade.index import IndexRoutes
+from registry.facade.keys import KeyRoutes, LoginRoutes
 from registry.facade.listing import Listing
 from registry.facade.logs import LogRoutes
 from registry.facade.peers import PeerRoutes
+from registry.facade.permissions import PermissionRoutes
 from registry.facade.templates import TemplateRoutes
 from registry.folder import Folder
 from registry.garbage import Garbage
@@ -46,6 +53,7 @@ from registry.oci.manifests import ManifestRoutes
 from registry.oci.uploads import UploadRoutes
 from registry.outbox import Outbox
 from registry.peers import Peers
+from registry.permissions import GRANTABLE, KNOWN
 from registry.pulls import Pulls
 from registry.removals import Removals
 from registry.room import Room
@@ -62,6 +70,7 @@ _EXPIRY_SECONDS = 600.0
 _DISK_SECONDS = 15.0
 _SCRUB_SECONDS = 1.0
 _DISTRIBUTIONS_SECONDS = 1.0
+_ACCESS_SECONDS = 2.0
 
 
 class Routes(Protocol):
@@ -89,7 +98,8 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
     handlers = Handlers(records, templates, distributions, outbox, clock)
     logs = _Logs(settings, clock)
 
-    health = Health({"store": partial(_answers, store)})
+    admission = _Admission(settings, store, clock)
+    health = Health({"store": partial(_answers, store), **admission.checks})
     routes: tuple[Routes, ...] = (
         UploadRoutes(storage.uploads, storage.arrivals, storage.holdings, storage.room),
         BlobRoutes(records, storage.holdings, blobs, clock, storage.grace),
@@ -101,6 +111,7 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
         IndexRoutes(),
         Cors(settings.allow_cors),
         PeerRoutes(Peers(sends)),
+        *admission.routes,
         health,
     )
     return Service(
@@ -112,6 +123,7 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
             outbox,
             Loop("outbox", _OUTBOX_SECONDS, outbox.sweep, clock),
             *logs.parts,
+            *admission.parts,
             pulls,
             Loop("pulls", _PULLS_SECONDS, pulls.flush, clock),
             Dispatcher(bus, [COMMANDS_QUEUE], COMMANDS, handlers.handle, clock, outbox.kick),
@@ -188,6 +200,36 @@ class _Logs:
             Loop("logs", _EXPIRY_SECONDS, writer.expire, clock),
             Loop("vm_files", _EXPIRY_SECONDS, files.expire, clock),
         )
+
+
+class _Admission:
+    """Who asks, with keys and permission groups of the registry's own; nothing while it is off."""
+
+    def __init__(self, settings: Settings, store: Store, clock: Clock) -> None:
+        self.routes: Sequence[Routes] = ()
+        self.parts: Sequence[Part] = ()
+        self.checks: Mapping[str, Check] = {}
+        if not settings.enable_auth:
+            return
+        documents = AccessStore(store, "registry_")
+        authenticator = Authenticator(settings, documents, clock)
+        keys = Keys(documents, authenticator.directory, clock)
+        groups = Groups(documents, authenticator.directory, KNOWN, GRANTABLE)
+        by_group = settings.enable_registry_authorization
+        by_template = settings.enable_resource_management
+        control = AccessControl(authenticator, by_group=by_group, by_template=by_template)
+        with_keys = (LoginRoutes(authenticator), KeyRoutes(keys))
+        self.routes = (
+            control,
+            *(with_keys if settings.enable_api_keys else ()),
+            *((PermissionRoutes(groups, by_template=by_template),) if by_group else ()),
+        )
+        self.parts = (
+            authenticator,
+            Loop("access", _ACCESS_SECONDS, authenticator.refresh, clock),
+            Loop("expired_keys", settings.api_keys_cleaning_interval, keys.clean, clock),
+        )
+        self.checks = {"access": authenticator.problem}
 
 
 def _web(routes: Iterable[Routes]) -> web.Application:

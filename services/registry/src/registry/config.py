@@ -4,14 +4,16 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import ClassVar, Literal
 
-from chassis import config
+from chassis.auth.settings import AuthSettings
 from registry.blobs.s3 import S3Place
 from registry.domain.distribution import Limits
 from registry.logs.folder import Rotation
 
 
-class Settings(config.Settings, frozen=True, kw_only=True):
+class Settings(AuthSettings, frozen=True, kw_only=True):
     """``base_path`` holds the blobs. ``public_address`` is the URL that agents and people use.
+
+    ``enable_registry_authorization``: a key may do what its permission groups may, else all.
 
     ``disk_reserve``: bytes of the disk that uploads leave free. ``upload_ttl``: seconds after
     which an upload that nobody continues is dropped. ``allow_cors``: origins whose pages may call
@@ -35,6 +37,8 @@ class Settings(config.Settings, frozen=True, kw_only=True):
     """
 
     ALIASES: ClassVar[Mapping[str, str]] = {
+        "ANKA_ENABLE_AUTHORIZATION": "enable_registry_authorization",
+        "ANKA_ENABLE_REGISTRY_AUTHORIZATION": "enable_registry_authorization",
         "ANKA_BASE_PATH": "base_path",
         "ANKA_ALLOW_CORS": "allow_cors",
         "ANKA_MAX_LOG_SIZE": "max_log_size",
@@ -50,11 +54,12 @@ class Settings(config.Settings, frozen=True, kw_only=True):
         "ANKA_BACKEND_S3_PATH_STYLE": "s3_path_style",
         "ANKA_BACKEND_S3_SKIP_TLS": "s3_skip_tls",
     }
-    SECRETS: ClassVar[frozenset[str]] = config.Settings.SECRETS | {
+    SECRETS: ClassVar[frozenset[str]] = AuthSettings.SECRETS | {
         "s3_access_key",
         "s3_secret_key",
     }
 
+    enable_registry_authorization: bool = False
     listen_host: str = "127.0.0.1"
     listen_port: int = 8089
     metrics_port: int = 2114
@@ -86,6 +91,14 @@ class Settings(config.Settings, frozen=True, kw_only=True):
     distribution_timeout: float = 14_400.0
     distribution_resend: float = 10.0
     distribution_parallel: int = 16
+
+    def __post_init__(self) -> None:
+        """Refuse what would look safe and not be."""
+        super().__post_init__()
+        if self.enable_registry_authorization and not self.enable_auth:
+            raise ValueError("enable_registry_authorization: needs enable_auth")
+        if self.enable_resource_management and not self.enable_registry_authorization:
+            raise ValueError("enable_resource_management: needs enable_registry_authorization")
 
     @property
     def keep_logs(self) -> timedelta | None:

@@ -61,6 +61,7 @@ def build(
             Loop("sweep", settings.sweep_seconds, steps.sweep, clock),
             Loop("settings", 2.0, steps.read_settings, clock),
             Loop("stats", settings.stats_seconds, steps.write_stats, clock),
+            Loop("pools", 1.0, steps.fill_pools, clock),
             Loop("resend", 1.0, turns.resend, clock),
             Loop("outboxes", _CLEAN_SECONDS, turns.clean_outboxes, clock),
             Loop("images", settings.sweep_seconds, steps.forget_images, clock),

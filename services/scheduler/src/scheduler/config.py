@@ -36,6 +36,7 @@ class SchedulerSettings(Settings, frozen=True, kw_only=True):
     node_active_timeout: float = 120.0
     instance_time_out: float = 60.0
     save_seconds: float = 6 * 3600.0
+    ageing_seconds: float = 3600.0
     keep_image_requests: float = 7 * 24 * 3600.0
     start_attempts: int = 5
     unknown_vm_threshold: int = 30
@@ -54,6 +55,7 @@ class SchedulerSettings(Settings, frozen=True, kw_only=True):
             offline=self.node_active_timeout,
             keep=self.instance_time_out,
             save=self.save_seconds,
+            ageing=self.ageing_seconds,
             attempts=self.start_attempts,
             unknown_reports=self.unknown_vm_threshold,
             heartbeat=self.heartbeat_seconds,

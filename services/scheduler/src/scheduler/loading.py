@@ -1,6 +1,7 @@
 """From documents to the world: all of it at take-over, single ones when a message names them."""
 
 import uuid
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
@@ -14,7 +15,9 @@ from contracts.instances import InstanceDocument, RestartVM, StartVM, TerminateV
 from contracts.macs import MacPoolDocument
 from contracts.messages import Message
 from contracts.nodes import NodeDocument, NodeHeartbeat, NodeHello
+from contracts.pools import PoolDocument
 from contracts.stats import StatsDocument
+from contracts.templates import TemplateDocument
 from contracts.vms import VmReport
 from scheduler.domain.instance import Instance
 from scheduler.domain.limits import Limits, Moment
@@ -26,6 +29,7 @@ from scheduler.handlers.commands import act_on_wish, observe_document
 from scheduler.handlers.images import begin, end_interrupted, recall
 from scheduler.store import SchedulerStore
 
+_NODE, _CREATE = "node", "create_instance"
 _log = structlog.get_logger()
 
 
@@ -53,6 +57,7 @@ class Loader:
         world.order.configuration = await self._documents.configuration()
         for group in await self._documents.groups():
             world.cluster.groups[group.id] = group
+        world.cluster.grant(await self.granted())
         subjects: list[Subject] = [pool]
         said: list[Said] = []
         for node_document in await self._documents.nodes():
@@ -152,6 +157,21 @@ class Loader:
     async def configuration(self) -> ConfigurationDocument:
         """What operators set for the whole cloud."""
         return await self._documents.configuration()
+
+    async def pools(self) -> tuple[dict[str, PoolDocument], dict[str, TemplateDocument]]:
+        """All pools and their templates, by id."""
+        pools = await self._documents.pools()
+        ids = {pool.template_id for pool in pools.values()}
+        return pools, await self._documents.templates(ids) if ids else {}
+
+    async def granted(self) -> dict[str, frozenset[str]]:
+        """Node id to the permission groups that may have instances there."""
+        found: defaultdict[str, set[str]] = defaultdict(set)
+        for held in await self._documents.access.all_grants():
+            for grant in held.resources:
+                if grant.type == _NODE and _CREATE in grant.permissions:
+                    found[grant.id].add(held.id)
+        return {node_id: frozenset(groups) for node_id, groups in found.items()}
 
     async def groups(self) -> dict[str, GroupDocument]:
         """All node groups, by id."""

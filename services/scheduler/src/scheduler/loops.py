@@ -10,6 +10,7 @@ from scheduler.handlers.commands import observe_document
 from scheduler.handlers.macs import observe_pool
 from scheduler.handlers.nodes import obey
 from scheduler.handlers.nodes import observe_document as observe_node
+from scheduler.handlers.pools import fill_pools
 from scheduler.handlers.timers import tick
 from scheduler.loading import Loader
 from scheduler.telemetry import measure
@@ -62,10 +63,10 @@ class Steps:
             await self._turns.handle(images)
 
     async def read_settings(self) -> None:
-        """Node groups and the configuration are the gateway's; read them anew."""
+        """Node groups, grants on nodes and the configuration are the gateway's; read them anew."""
         if not self._turns.leading:
             return
-        groups = await self._loader.groups()
+        groups, granted = await self._loader.groups(), await self._loader.granted()
         configuration = await self._loader.configuration()
 
         def step(world: World, moment: Moment) -> None:
@@ -73,6 +74,8 @@ class Steps:
             if world.cluster.groups != groups:
                 world.cluster.groups = groups
                 world.waiting.wake_all()
+            if world.cluster.granted != granted:
+                world.cluster.grant(granted)
 
         await self._turns.step(step)
 
@@ -86,6 +89,13 @@ class Steps:
         await self._turns.step(step)
         for stats in found:
             await self._loader.write_stats(stats)
+
+    async def fill_pools(self) -> None:
+        """Pools are the gateway's; read them anew and bring them to their sizes."""
+        if not self._turns.leading:
+            return
+        pools, templates = await self._loader.pools()
+        await self._turns.step(lambda world, moment: fill_pools(world, pools, templates, moment))
 
     async def forget_images(self) -> None:
         """Remove image requests that have been shown for long enough; no message depends on one."""

@@ -6,15 +6,13 @@ from typing import Any
 
 import msgspec
 
+from chassis.auth.store import AccessStore
 from chassis.store.port import (
     Delete,
     Index,
-    Insert,
     Store,
     Update,
     UpdateMany,
-    Write,
-    literal_update,
     plain,
 )
 from contracts.configuration import CLOUD as CLOUD_SETTINGS
@@ -24,6 +22,7 @@ from contracts.images import ImageRequestDocument, ImageState
 from contracts.instances import InstanceDocument
 from contracts.macs import POOL, MacPoolDocument
 from contracts.nodes import NodeDocument
+from contracts.pools import PoolDocument
 from contracts.stats import StatsDocument
 from contracts.templates import TemplateDocument
 from scheduler.domain.image_request import ImageRequest
@@ -37,6 +36,7 @@ NODES = "nodes"
 IMAGE_REQUESTS = "image_requests"
 MAC_POOL = "mac_pool"
 GROUPS = "groups"
+POOLS = "pools"
 TEMPLATES = "templates"
 ENDED = "ended"
 CLOUD = "cloud"
@@ -91,6 +91,7 @@ class SchedulerStore:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self.access = AccessStore(store)
 
     async def start(self) -> None:
         """Make sure the indexes exist."""
@@ -123,6 +124,10 @@ class SchedulerStore:
         """What operators set for the whole cloud."""
         found = await self._store.get(CONFIGURATION, ConfigurationDocument, CLOUD_SETTINGS)
         return found or as_the_services_were_set()
+
+    async def pools(self) -> dict[str, PoolDocument]:
+        """All pools, by id."""
+        return {pool.id: pool for pool in await self._store.find(POOLS, PoolDocument, {})}
 
     async def instances(self) -> list[InstanceDocument]:
         """All instances."""
@@ -207,91 +212,3 @@ class SchedulerStore:
                 )
             ]
         )
-
-
-def status_write(subject: Instance | Node | ImageRequest | MacPool) -> Update:
-    """The status write that makes a decision durable; ``revision`` is the one written."""
-    return Update(
-        collection=COLLECTIONS[type(subject)],
-        where={"_id": subject.id, "status_revision": subject.revision - 1},
-        change=literal_update(
-            {
-                "status": subject.status,
-                "status_revision": subject.revision,
-                "outbox": subject.unsaid,
-            },
-            pending=_pending(subject.status.observed_generation),
-        ),
-    )
-
-
-def node_write(node: Node) -> Write:
-    """The same for a node; its first write creates the document."""
-    if node.revision == 1:
-        return Insert(
-            collection=NODES,
-            document=NodeDocument(
-                id=node.id,
-                created=node.created,
-                generation=node.generation,
-                status_revision=1,
-                spec=node.spec,
-                status=node.status,
-                outbox=tuple(node.unsaid),
-            ),
-        )
-    return status_write(node)
-
-
-def pool_write(pool: MacPool) -> Write:
-    """The same for the pool of MAC addresses."""
-    if pool.revision == 1:
-        return Insert(
-            collection=MAC_POOL,
-            document=MacPoolDocument(
-                id=pool.id,
-                created=pool.created,
-                generation=pool.generation,
-                status_revision=1,
-                spec=pool.spec,
-                status=pool.status,
-                outbox=tuple(pool.unsaid),
-            ),
-        )
-    return status_write(pool)
-
-
-def removals(instances: Iterable[Instance], now: datetime) -> list[Write]:
-    """Remove ended records; a tombstone stays of each that may have left a VM somewhere."""
-    gone = list(instances)
-    if not gone:
-        return []
-    stones: list[Write] = [
-        Update(
-            collection=ENDED,
-            where={"_id": instance.id},
-            change={"$set": {"at": now} | _left_behind(instance)},
-            required=False,
-            upsert=True,
-        )
-        for instance in gone
-        if instance.status.attempt
-    ]
-    return [Delete(collection=INSTANCES, where={"_id": {"$in": [i.id for i in gone]}}), *stones]
-
-
-def _left_behind(instance: Instance) -> dict[str, str]:
-    status = instance.status
-    if not (status.lost and status.mac_address):
-        return {}
-    return {"node_id": status.node_id, "mac_address": status.mac_address}
-
-
-def node_removals(nodes: Iterable[Node]) -> list[Write]:
-    """Remove the records of nodes."""
-    ids = [node.id for node in nodes]
-    return [Delete(collection=NODES, where={"_id": {"$in": ids}})] if ids else []
-
-
-def _pending(observed: int) -> dict[str, object]:
-    return {"$cond": [{"$gt": ["$generation", observed]}, True, "$$REMOVE"]}

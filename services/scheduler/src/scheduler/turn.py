@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
+from chassis import tracing
 from chassis.bus.port import Bus
 from chassis.clock import Clock
 from chassis.errors import BusDown, Conflict, StoreDown, Unavailable
@@ -22,15 +23,8 @@ from scheduler.domain.subject import Subject
 from scheduler.domain.world import World
 from scheduler.handlers import HANDLERS
 from scheduler.loading import Loader
-from scheduler.store import (
-    COLLECTIONS,
-    SchedulerStore,
-    node_removals,
-    node_write,
-    pool_write,
-    removals,
-    status_write,
-)
+from scheduler.spans import trace
+from scheduler.store import COLLECTIONS, SchedulerStore
 from scheduler.telemetry import (
     COMMIT_SECONDS,
     COMMITS,
@@ -40,6 +34,15 @@ from scheduler.telemetry import (
     UNSENT,
     leading,
     standing_by,
+)
+from scheduler.writes import (
+    instance_write,
+    node_removals,
+    node_write,
+    pool_write,
+    removals,
+    retirements,
+    status_write,
 )
 
 _log = structlog.get_logger()
@@ -144,12 +147,14 @@ class Turns:
             step(world, moment)
             _place(world, moment)
             await self._loader.settle_images(world, moment)
+            traced = [instance for instance in world.changed.values() if instance.steps]
             said, writes = self._recorded(world, moment)
             if writes:
                 await self._commit(writes)
         except BaseException:
             self._forget()
             raise
+        trace(traced)
         await self._publish(said)
 
     def _recorded(self, world: World, moment: Moment) -> tuple[list[Said], list[Write]]:
@@ -164,10 +169,12 @@ class Turns:
                 node=instance.status.node_id,
                 attempt=instance.status.attempt,
                 request_id=instance.spec.request_id,
+                **tracing.log_ids(instance.spec.trace),
             )
             said += self._record(instance)
             said.append(say(instance.changed()))
-            writes.append(status_write(instance))
+            writes.append(instance_write(instance))
+        writes += retirements(world.retired)
         for request in world.images.changed.values():
             said += self._record(request)
             writes.append(status_write(request))
@@ -281,5 +288,12 @@ def _clear(world: World) -> None:
     world.changed.clear()
     world.images.changed.clear()
     world.macs.changed = False
-    for taken in (world.removed, world.left, world.removed_nodes, world.orders, world.facts):
+    for taken in (
+        world.removed,
+        world.retired,
+        world.left,
+        world.removed_nodes,
+        world.orders,
+        world.facts,
+    ):
         taken.clear()

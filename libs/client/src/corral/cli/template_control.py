@@ -7,6 +7,7 @@ from cyclopts import App, Parameter
 from corral.cli.output import Json, as_list, show, table
 from corral.cli.vms import CONTROLLER, Controller
 from corral.cloud import Cloud
+from corral.root import root_token
 
 _DISTRIBUTE = "/api/v1/registry/vm/distribute"
 
@@ -19,7 +20,7 @@ def add_to(app: App) -> None:
 
 async def delete(template: str, *, controller: Controller = CONTROLLER) -> None:
     """Delete a template, named by its id or its name, with all its tags."""
-    async with Cloud(controller) as cloud:
+    async with Cloud(controller, root_token()) as cloud:
         await cloud.delete("/api/v1/registry/vm", None, id=await cloud.template_id(template))
 
 
@@ -31,7 +32,7 @@ async def revert(
 ) -> None:
     """Delete the latest tag of a template, or everything that is newer than a tag."""
     query = {"tag": tag} if tag else {}
-    async with Cloud(controller) as cloud:
+    async with Cloud(controller, root_token()) as cloud:
         identity = await cloud.template_id(template)
         await cloud.delete("/api/v1/registry/revert", None, id=identity, **query)
 
@@ -45,7 +46,7 @@ async def distribute(
     controller: Controller = CONTROLLER,
 ) -> None:
     """Send a template to nodes ahead of time; prints the request's id."""
-    async with Cloud(controller) as cloud:
+    async with Cloud(controller, root_token()) as cloud:
         request = await cloud.distribute(
             await cloud.template_id(template), tag=tag, node_ids=node, group_id=group
         )
@@ -61,7 +62,7 @@ async def distributions(
 ) -> None:
     """List how far distributions are, node by node, or one of them."""
     query = {"id": request} if request else {}
-    async with Cloud(controller) as cloud:
+    async with Cloud(controller, root_token()) as cloud:
         if cancel:
             await cloud.delete(_DISTRIBUTE, None, **query)
         body = await cloud.get(_DISTRIBUTE, **query)

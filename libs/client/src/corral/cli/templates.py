@@ -19,6 +19,7 @@ from corral.registry import (
     push_template,
     repository_of_name,
 )
+from corral.root import credentials, root_token
 
 REGISTRY = "http://127.0.0.1:8089"
 app = App(name="template", help="Templates in the registry.")
@@ -105,7 +106,7 @@ async def pull(
     template_id: str, tag: str = "latest", output: Path = Path(), *, registry: Registry = REGISTRY
 ) -> None:
     """Pull a tag into a folder; continues where an earlier pull broke off."""
-    async with RegistryClient(registry) as client:
+    async with RegistryClient(registry, root_token=root_token()) as client:
         with progress(f"{template_id} {tag}", None) as moved:
             pulled = await pull_template(client, template_id, tag, output, moved)
     for _, file in pulled.files():
@@ -130,7 +131,7 @@ async def list_(
 
 async def _push(local: LocalTemplate, repository: str, tag: str, registry: str) -> None:
     total = sum(file.stat().st_size for _, file in local.files())
-    async with RegistryClient(registry) as client:
+    async with RegistryClient(registry, root_token=root_token()) as client:
         with progress(f"{local.config.name} {tag}", total) as moved:
             digest = await push_template(client, repository, tag, local, moved)
     print(f"{repository} {tag} {digest}")  # noqa: T201 -- the command's result
@@ -153,7 +154,7 @@ def _saved(file: Path) -> SavedState:
 async def _facade(registry: str, path: str, query: dict[str, str]) -> Any:
     try:
         async with (
-            aiohttp.ClientSession() as session,
+            aiohttp.ClientSession(headers=credentials(root_token())) as session,
             session.get(registry.rstrip("/") + path, params=query) as response,
         ):
             answer = msgspec.json.decode(await response.read())

@@ -8,6 +8,7 @@ from cyclopts import App, Parameter
 
 from corral.cli.output import Json, as_list, show, table
 from corral.cloud import Cloud
+from corral.root import root_token
 
 CONTROLLER = "http://127.0.0.1:8090"
 app = App(name="vm", help="VM instances.")
@@ -28,7 +29,7 @@ async def start(  # noqa: PLR0913 -- a command's options
     controller: Controller = CONTROLLER,
 ) -> None:
     """Start VMs of a template, named by its id or its name; prints the instances' ids."""
-    async with Cloud(controller) as cloud:
+    async with Cloud(controller, root_token()) as cloud:
         ids = await cloud.start_vm(
             await cloud.template_id(template),
             tag=tag,
@@ -45,7 +46,7 @@ async def start(  # noqa: PLR0913 -- a command's options
 @app.command(name="list")
 async def list_(*, controller: Controller = CONTROLLER, json: Json = False) -> None:
     """List instances."""
-    async with Cloud(controller) as cloud:
+    async with Cloud(controller, root_token()) as cloud:
         body = await cloud.get("/api/v1/vm")
     if json:
         show(body)
@@ -66,7 +67,7 @@ async def list_(*, controller: Controller = CONTROLLER, json: Json = False) -> N
 @app.command(name="show")
 async def show_(instance: str, *, controller: Controller = CONTROLLER) -> None:
     """Everything known of an instance, as JSON."""
-    async with Cloud(controller) as cloud:
+    async with Cloud(controller, root_token()) as cloud:
         show(await cloud.get("/api/v1/vm", id=instance))
 
 
@@ -83,7 +84,7 @@ async def save(  # noqa: PLR0913 -- a command's options
     controller: Controller = CONTROLLER,
 ) -> None:
     """Save a running VM as a tag, which ends it; prints the request's id."""
-    async with Cloud(controller) as cloud:
+    async with Cloud(controller, root_token()) as cloud:
         request = await cloud.save_vm(
             instance,
             tag,
@@ -102,7 +103,7 @@ async def saves(
 ) -> None:
     """List what is or was being saved, or one request."""
     query = {"id": request} if request else {}
-    async with Cloud(controller) as cloud:
+    async with Cloud(controller, root_token()) as cloud:
         body = await cloud.get("/api/v1/image", **query)
     if json:
         show(body)
@@ -114,7 +115,7 @@ async def saves(
 @app.command
 async def stop(*instances: str, controller: Controller = CONTROLLER) -> None:
     """Terminate instances."""
-    async with Cloud(controller) as cloud:
+    async with Cloud(controller, root_token()) as cloud:
         for instance in instances:
             await cloud.stop_vm(instance)
 

@@ -16,6 +16,7 @@ from contracts.artifacts import DIGEST_PATTERN, INDEX_TYPE, MANIFEST_TYPE, diges
 from corral.registry.errors import Corrupt, refusal
 from corral.registry.retry import Patience
 from corral.registry.upload import Sender, UploadLost
+from corral.root import credentials
 
 Chunk = Callable[[int], None]
 """Told how many more bytes were moved."""
@@ -29,11 +30,15 @@ _NO_SUCH_VERSION = frozenset({400, 404})
 class RegistryClient:
     """One registry. ``tries``: how often a request is tried without any progress.
 
-    Use as an async context manager. Raises RegistryError and its kinds.
+    ``root_token`` is presented to it. Use as an async context manager. Raises RegistryError and
+    its kinds.
     """
 
-    def __init__(self, address: str, *, tries: int = 5, chunk: int = 64 << 20) -> None:
+    def __init__(
+        self, address: str, *, root_token: str = "", tries: int = 5, chunk: int = 64 << 20
+    ) -> None:
         self.address = address.rstrip("/")
+        self._credentials = credentials(root_token)
         self._tries = tries
         self._chunk = chunk
         self._session: aiohttp.ClientSession | None = None
@@ -201,7 +206,9 @@ class RegistryClient:
     def session(self) -> aiohttp.ClientSession:
         """The connections, opened at first use."""
         if self._session is None:
-            self._session = aiohttp.ClientSession(timeout=_TIMEOUT, auto_decompress=False)
+            self._session = aiohttp.ClientSession(
+                timeout=_TIMEOUT, auto_decompress=False, headers=self._credentials
+            )
         return self._session
 
     async def _head(self, url: URL) -> bool:

@@ -33,13 +33,25 @@ class MissingField(BadField):
 
 def parse_object(raw: bytes) -> dict[str, Any]:
     """The JSON object in a request's body; raises BadField when it is none."""
-    try:
-        value = msgspec.json.decode(_utf8(raw))
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        raise BadField("body", "a JSON object, got malformed JSON") from None
+    value = _parse(raw, "a JSON object")
     if not isinstance(value, dict):
         raise BadField("body", "a JSON object")
     return value
+
+
+def parse_array(raw: bytes) -> "list[Fields]":
+    """The JSON objects in a request's body that is an array; raises BadField when it is none."""
+    value = _parse(raw, "an array of JSON objects")
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise BadField("body", "an array of JSON objects")
+    return [Fields(item, f"[{number}].") for number, item in enumerate(value)]
+
+
+def _parse(raw: bytes, expected: str) -> Any:
+    try:
+        return msgspec.json.decode(_utf8(raw))
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        raise BadField("body", f"{expected}, got malformed JSON") from None
 
 
 def _utf8(raw: bytes) -> bytes:
@@ -143,6 +155,20 @@ class Fields:
     def is_empty_array(self, name: str) -> bool:
         """Whether there is an array without items."""
         return self._values.get(name) == []
+
+    def words(self, name: str) -> tuple[str, ...] | None:
+        """An array of non-empty strings, which may be empty itself; repeats are dropped.
+
+        A query parameter gives several as one string, separated by commas.
+        """
+        value = self._values.get(name)
+        if isinstance(value, str):
+            value = [word.strip() for word in value.split(",") if word.strip()]
+        if value is None:
+            return None
+        if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
+            raise self.bad(name, "an array of strings")
+        return tuple(dict.fromkeys(value))
 
     def object(self, name: str) -> "Fields | None":
         """A nested object."""

@@ -17,6 +17,8 @@ REMEDIES = {
         "Wait until a VM ends, or raise max_vm_count (in capacity mode resource vcpu_override and"
         " ram_override) of a node with POST /api/v1/node/config, or join another node."
     ),
+    "permission": "Grant the use of a node to the permission group that the start names.",
+    "quota": "Wait until a VM of the node group ends, or raise the group's quota.",
     "mac": "Wait until a VM gives its MAC address back, or widen CORRAL_MAC_ADDR_RANGE.",
 }
 

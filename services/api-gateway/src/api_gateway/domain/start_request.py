@@ -68,7 +68,7 @@ def read_start_request(fields: Fields, size: int) -> StartRequest:
         name_template=fields.text("name_template") or "",
         ttl=read_ttl(fields),
         script=_script(fields),
-        overrides=_overrides(fields),
+        overrides=read_overrides(fields),
     )
 
 
@@ -94,7 +94,8 @@ def _script(fields: Fields) -> Script | None:
     )
 
 
-def _overrides(fields: Fields) -> Overrides:
+def read_overrides(fields: Fields) -> Overrides:
+    """What a start changes of its template, or BadField."""
     return Overrides(
         vcpu=fields.integer("vcpu", 1),
         vram=fields.integer("vram", 1),

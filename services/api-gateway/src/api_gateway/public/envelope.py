@@ -3,6 +3,9 @@
 import msgspec
 
 OK = b'{"status":"OK","message":""}'
+AUTHENTICATION_REQUIRED = b'{"status":"FAIL","message":"Authentication Required"}\n'
+"""The one answer with a documented length, newline included; a client compares its message."""
+SAVED = b'{"status":"OK","message":"Saved"}'
 _OPEN = b'{"status":"OK","message":"","body":'
 
 

@@ -83,7 +83,9 @@ class PublicAttempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 class Vm(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The flat instance object.
 
-    Ours are ``failure_logs`` (URLs of files in the registry), ``ttl`` (seconds) and ``expires_at``.
+    Ours are ``failure_logs`` (URLs of files in the registry), ``ttl`` (seconds), ``expires_at``
+    and ``pool``, which keeps it while nobody has. ``cr_time`` of what came from a pool is when it
+    was asked for.
     """
 
     instance_id: str
@@ -113,6 +115,7 @@ class Vm(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     failure_logs: tuple[str, ...] = ()
     ttl: int = 0
     expires_at: datetime | None = None
+    pool: str = ""
 
 
 class Wrapper(msgspec.Struct, frozen=True, kw_only=True):
@@ -152,7 +155,7 @@ def flat(instance_id: str, created: datetime, spec: InstanceSpec, status: Instan
             anka_registry=spec.registry,
             vmid=spec.template.id,
             ts=status.changed,
-            cr_time=created,
+            cr_time=spec.claimed or created,
             progress=number(status.progress),
             vlan=overrides.vlan_tag or "",
             message="" if waits else status.message,
@@ -176,6 +179,7 @@ def flat(instance_id: str, created: datetime, spec: InstanceSpec, status: Instan
             ),
             ttl=spec.ttl,
             expires_at=expiry(created, spec, status),
+            pool=spec.pool_id or "",
         )
     )
 

@@ -4,6 +4,7 @@ import uuid
 
 import msgspec
 
+from api_gateway.auth import nodes
 from api_gateway.catalogue import Catalogue
 from api_gateway.configuration import Configuration
 from api_gateway.domain.fields import Fields
@@ -66,7 +67,6 @@ class DistributionRoutes:
     async def create(self, call: Call) -> bytes:
         """Have a tag on these nodes, those of a group, or all there are now."""
         fields = await call.fields()
-        fields.text("group")
         now = self._clock.now()
         spec = await self._spec(fields, call)
         document = DistributionDocument(
@@ -102,10 +102,13 @@ class DistributionRoutes:
         version = fields.integer("version", 0, numeric_text=True)
         chosen = fields.texts("node_ids") if "node_ids" in fields else ()
         group_id = fields.text("group_id")
+        by = nodes.chosen_group(call.access, fields.text("group"))
+        nodes.require(call.access, nodes.DISTRIBUTE, chosen, by)
+        node_ids = await self._nodes(chosen, group_id)
         return DistributionSpec(
             template=await self._catalogue.resolve(template_id, tag, version),
             registry=await self._configuration.registry(),
-            node_ids=await self._nodes(chosen, group_id),
+            node_ids=nodes.permitted(call.access, nodes.DISTRIBUTE, node_ids, by),
             group_id=group_id,
             actor=call.actor,
             request_id=call.request_id,
@@ -138,8 +141,10 @@ class CacheRoutes:
         given = await call.parameters()
         template_id = given.required_text("id")
         node_ids = await self._requests.nodes_with(template_id)
+        node_ids = nodes.permitted(call.access, nodes.DELETE_TEMPLATE, node_ids)
         if "node_ids" in given:
             having = frozenset(node_ids)
+            nodes.require(call.access, nodes.DELETE_TEMPLATE, given.texts("node_ids"))
             chosen = await self._requests.these_nodes(given.texts("node_ids"))
             node_ids = tuple(node_id for node_id in chosen if node_id in having)
         if node_ids:

@@ -3,21 +3,23 @@
 import platform
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 
 from api_gateway.documents import GROUPS
 from api_gateway.domain.fields import Fields
 from api_gateway.domain.membership import makes_cycle
+from api_gateway.domain.quota_request import read_quota
 from api_gateway.outbox import Outbox
 from api_gateway.outgoing import Outgoing
 from api_gateway.public import envelope
 from api_gateway.public.groups import group as encode
 from api_gateway.reader import Reader
-from api_gateway.store import GatewayStore, clear_members
+from api_gateway.store import GatewayStore
 from api_gateway.sync import Sync
 from api_gateway.web import Call, Routes
+from api_gateway.wishes import clear_members
 from chassis.clock import Clock
 from chassis.errors import Conflict, NotFound, Refused, Unavailable
 from chassis.store.port import Delete, Insert, Update, Write, plain
@@ -77,6 +79,7 @@ class GroupRoutes:
             name=fields.required_text("name"),
             description=fields.text("description") or "",
             fallback_group_id=fields.text("fallback_group_id"),
+            quota=read_quota(fields),
         )
 
         def decide(groups: Mapping[str, GroupDocument]) -> Sequence[Write]:
@@ -92,7 +95,7 @@ class GroupRoutes:
         return envelope.ok(encode(document))
 
     async def update(self, call: Call) -> bytes:
-        """Change the given parts; ``fallback_group_id`` empty: none any more."""
+        """Change the given parts; ``fallback_group_id`` or ``quota`` empty: none any more."""
         identity = call.required_query("id")
         sets = _sets(await call.fields())
 
@@ -179,14 +182,16 @@ def _message_id(document: GroupDocument, kind: str) -> str:
     return str(uuid.uuid5(uuid.UUID(document.id), f"{document.generation}:{kind}"))
 
 
-def _sets(fields: Fields) -> dict[str, str | None]:
-    sets: dict[str, str | None] = {}
+def _sets(fields: Fields) -> dict[str, Any]:
+    sets: dict[str, Any] = {}
     if "name" in fields:
         sets["name"] = fields.required_text("name")
     if "description" in fields:
         sets["description"] = fields.text_as_given("description")
     if "fallback_group_id" in fields:
         sets["fallback_group_id"] = fields.text("fallback_group_id")
+    if "quota" in fields:
+        sets["quota"] = read_quota(fields)
     return sets
 
 

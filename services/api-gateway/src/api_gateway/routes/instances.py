@@ -1,15 +1,17 @@
 """``/api/v1/vm`` and ``/api/v1/rpc/vm/restart``."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import structlog
 
+from api_gateway.auth import nodes
+from api_gateway.domain.access import Access
 from api_gateway.domain.bulk import read_bulk
 from api_gateway.domain.fields import BadField, Fields, MissingField
 from api_gateway.domain.metadata import read_metadata
-from api_gateway.domain.start_request import read_start_request, read_ttl
+from api_gateway.domain.start_request import StartRequest, read_start_request, read_ttl
 from api_gateway.outgoing import Outgoing
 from api_gateway.public import envelope
 from api_gateway.public.instances import state_of
@@ -21,11 +23,14 @@ from api_gateway.starts import Starts
 from api_gateway.store import GatewayStore
 from api_gateway.sync import Sync
 from api_gateway.web import Call, Routes
+from chassis import tracing
 from chassis.errors import NotFound, Refused
 from contracts.instances import InstanceDocument, RestartVM, TerminateVM, UpdateVM
 
 _KEY_HEADER = "Idempotency-Key"
+_TRACE_HEADER = "traceparent"
 _MAX_KEY = 255
+_NO_PERMISSION_GROUPS = "group: works only with resource permissions, which are off"
 _LABELS = ("name", "external_id")
 _log = structlog.get_logger()
 
@@ -67,17 +72,25 @@ class InstanceRoutes:
 
     async def start(self, call: Call) -> bytes:
         """Make instances; the answer is their ids, once they are durable."""
-        request = read_start_request(await call.fields(), len(await call.raw()))
+        fields, size = await call.fields(), len(await call.raw())
+        request = _permitted(read_start_request(fields, size), call.access)
+        with tracing.span(
+            "gateway.start", call.header(_TRACE_HEADER) or "", request_id=call.request_id
+        ):
+            ids = await self._accept(call, request)
+            _log.info("instances.accepted", instances=ids, template=request.vmid)
+        return envelope.ok(msgspec.json.encode(ids))
+
+    async def _accept(self, call: Call, request: StartRequest) -> Sequence[str]:
         key = call.header(_KEY_HEADER)
         if key is None:
-            ids = await self._starts.accept(request, call.actor, call.request_id)
-        else:
-            if not (0 < len(key) <= _MAX_KEY and key.isprintable()):
-                raise BadField(_KEY_HEADER, f"1 to {_MAX_KEY} printable characters")
-            sha256 = hashlib.sha256(await call.raw()).hexdigest()
-            ids = await self._starts.accept_once(request, call.actor, call.request_id, key, sha256)
-        _log.info("instances.accepted", instances=ids, template=request.vmid)
-        return envelope.ok(msgspec.json.encode(ids))
+            return await self._starts.accept(request, call.actor, call.request_id)
+        if not (0 < len(key) <= _MAX_KEY and key.isprintable()):
+            raise BadField(_KEY_HEADER, f"1 to {_MAX_KEY} printable characters")
+        if call.actor:
+            key = f"{call.actor} {key}"
+        sha256 = hashlib.sha256(await call.raw()).hexdigest()
+        return await self._starts.accept_once(request, call.actor, call.request_id, key, sha256)
 
     async def update(self, call: Call) -> bytes:
         """Change what an instance is called and labelled with, and how long it lives."""
@@ -150,6 +163,16 @@ class InstanceRoutes:
         self._sync.take_instances([document])
         message = kind(instance_id=document.id, generation=document.generation, spec=document.spec)
         self._outgoing.send([message])
+
+
+def _permitted(request: StartRequest, access: Access) -> StartRequest:
+    """The request, with the permission group that it counts for."""
+    if access.grants is None and request.group is not None:
+        raise Refused(_NO_PERMISSION_GROUPS)
+    group = nodes.chosen_group(access, request.group)
+    if request.node_id is not None:
+        nodes.require(access, nodes.CREATE_INSTANCE, [request.node_id], group)
+    return msgspec.structs.replace(request, group=group)
 
 
 def _restart_overrides(fields: Fields) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from api_gateway.auth import nodes
 from api_gateway.domain.fields import Fields, MissingField
 from api_gateway.domain.paging import read_page
 from api_gateway.domain.selection import NodeSelection
@@ -11,9 +12,10 @@ from api_gateway.public import envelope
 from api_gateway.reader import Reader
 from api_gateway.replies import Reply
 from api_gateway.routes.lists import listed
-from api_gateway.store import GatewayStore, including, without
+from api_gateway.store import GatewayStore
 from api_gateway.sync import Sync
 from api_gateway.web import Call, Routes
+from api_gateway.wishes import including, without
 from chassis.errors import Conflict, NotFound
 from contracts.nodes import CapacityMode, ConfigureNode, DeleteNode, NodeDocument
 
@@ -51,8 +53,10 @@ class NodeRoutes:
         identity = call.query("id")
         if identity is None:
             selection, page = NodeSelection(call.queries), read_page(call.queries)
-            return listed(call, await self._reader.nodes(selection, page))
+            permitted = call.access.nodes(nodes.LIST)
+            return listed(call, await self._reader.nodes(selection, page, permitted))
         try:
+            nodes.require(call.access, nodes.LIST, [identity])
             entry = await self._reader.node(identity)
         except NotFound:
             raise NotFound from None  # clients match the bare text here
@@ -62,6 +66,7 @@ class NodeRoutes:
         """Set parts of a node's configuration; they outlive the node's restarts."""
         fields = await call.fields()
         identity = fields.required_text("node_id")
+        nodes.require(call.access, nodes.CHANGE_CONFIG, [identity])
         sets = _configuration(fields)
         if not sets:
             await self._reader.node(identity)
@@ -76,6 +81,7 @@ class NodeRoutes:
         identity = fields.text("node_id") or call.query("node_id")
         if identity is None:
             raise MissingField("node_id")
+        nodes.require(call.access, nodes.REMOVE, [identity])
         document = _found(
             await self._store.configure_node(
                 identity, call.actor, call.request_id, {"remove": True}
@@ -87,8 +93,11 @@ class NodeRoutes:
         return envelope.OK
 
     async def update(self, call: Call) -> bytes:
-        """Have every agent become the controller's version."""
-        for document in await self._store.upgrade_nodes(self._version, call.actor, call.request_id):
+        """Have every agent that the caller may upgrade become the controller's version."""
+        only = call.access.nodes(nodes.FORCE_UPGRADE)
+        for document in await self._store.upgrade_nodes(
+            self._version, call.actor, call.request_id, only
+        ):
             self._configured(document)
         return envelope.OK
 
@@ -106,6 +115,7 @@ class NodeRoutes:
         node_ids = fields.texts("node_ids")
         for group_id in group_ids:
             await self._reader.group(group_id)
+        nodes.require(call.access, nodes.CHANGE_CONFIG, node_ids)
         for node_id in node_ids:
             await self._reader.node(node_id)
         groups = including(group_ids) if joining else without(group_ids)

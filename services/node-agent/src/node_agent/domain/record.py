@@ -57,7 +57,11 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def log_ids(self) -> dict[str, str]:
         """What every line about it says: for whom something is done, and where."""
         ids = {"instance": self.instance_id, "node": self.node_id}
-        return ids | ({"request_id": self.request_id} if self.request_id else {})
+        if self.request_id:
+            ids["request_id"] = self.request_id
+        if self.run is not None and self.run.trace:
+            ids["trace_id"] = self.run.trace.split("-")[1]
+        return ids
 
     @property
     def has_vm(self) -> bool:

@@ -7,7 +7,15 @@ import msgspec
 import structlog
 from aiohttp import web
 
-from chassis.errors import Conflict, NotFound, Refused, Unavailable
+from chassis.errors import (
+    Conflict,
+    Forbidden,
+    NotFound,
+    Refused,
+    TooManyTries,
+    Unauthenticated,
+    Unavailable,
+)
 from chassis.web import json_response
 from registry.blobs import NoSpace
 from registry.vm_files import TooLarge
@@ -19,12 +27,16 @@ class BadRequest(Exception):
     """The request is malformed; the text says where."""
 
 
+_NOBODY = 401
 _STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (NotFound, 200),
     (TooLarge, 413),
     (Refused, 400),
     (BadRequest, 400),
     (Conflict, 409),
+    (Unauthenticated, _NOBODY),
+    (Forbidden, 403),
+    (TooManyTries, 429),
     (NoSpace, 507),
     (Unavailable, 503),
 )
@@ -40,9 +52,17 @@ def ok(body: object) -> web.Response:
     return json_response({"status": "OK", "message": "", "body": body})
 
 
+def done(message: str = "") -> web.Response:
+    """Success without a result."""
+    return json_response({"status": "OK", "message": message})
+
+
 def fail(message: str, status: int = 200) -> web.Response:
     """A failure; 200 is for what is well-formed and merely not there."""
-    return json_response({"status": "FAIL", "message": message}, status)
+    answer = json_response({"status": "FAIL", "message": message}, status)
+    if status == _NOBODY:
+        answer.text = f"{answer.text}\n"  # the documented length counts it
+    return answer
 
 
 @web.middleware
@@ -89,6 +109,26 @@ def text(given: Mapping[str, Any], *names: str) -> str | None:
                 raise BadRequest(f"{name} must be a string")
             return value
     return None
+
+
+def required(given: Mapping[str, Any], name: str) -> str:
+    """This parameter, a string that is not empty; else BadRequest."""
+    value = text(given, name)
+    if not value:
+        raise BadRequest(f"{name} is required")
+    return value
+
+
+def words(given: Mapping[str, Any], name: str) -> tuple[str, ...] | None:
+    """This parameter as an array of strings, in a query separated by commas; else BadRequest."""
+    value = given.get(name)
+    if isinstance(value, str):
+        value = [word.strip() for word in value.split(",") if word.strip()]
+    if value is None:
+        return None
+    if not isinstance(value, list) or not all(isinstance(word, str) and word for word in value):
+        raise BadRequest(f"{name} must be an array of strings")
+    return tuple(dict.fromkeys(value))
 
 
 def flag(given: Mapping[str, Any], name: str) -> bool:

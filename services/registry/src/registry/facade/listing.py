@@ -5,7 +5,7 @@ registries on one database agree; own commits show at once. Only what moved is r
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 import msgspec
@@ -32,15 +32,15 @@ class Listing:
         self._one = asyncio.Lock()
         self._v1 = self._v2 = msgspec.Raw(b"[]")
 
-    async def v1(self) -> msgspec.Raw:
-        """One-key objects of id and name."""
+    async def v1(self, only: frozenset[str] | None = None) -> msgspec.Raw:
+        """One-key objects of id and name, of all or some templates."""
         await self._look()
-        return self._v1
+        return self._v1 if only is None else _array(self._some(only), _named)
 
-    async def v2(self) -> msgspec.Raw:
-        """Objects with size, architecture and dates."""
+    async def v2(self, only: frozenset[str] | None = None) -> msgspec.Raw:
+        """Objects with size, architecture and dates, of all or some templates."""
         await self._look()
-        return self._v2
+        return self._v2 if only is None else _array(self._some(only), shapes.listed)
 
     async def _look(self) -> None:
         """Lists that come while one looks share what it sees."""
@@ -72,9 +72,17 @@ class Listing:
             return
         fresh = await self._store.listed(moved) if moved else []
         self._known = kept | {item.id: item for item in fresh}
-        in_order = sorted(self._known.values(), key=lambda item: (item.name, item.id))
-        self._v1 = _array(in_order, lambda item: {item.id: item.name})
-        self._v2 = _array(in_order, shapes.listed)
+        self._v1 = _array(self._some(self._known), _named)
+        self._v2 = _array(self._some(self._known), shapes.listed)
+
+    def _some(self, only: Container[str]) -> list[ListedTemplate]:
+        """These templates, in order."""
+        found = [item for item in self._known.values() if item.id in only]
+        return sorted(found, key=lambda item: (item.name, item.id))
+
+
+def _named(item: ListedTemplate) -> dict[str, Any]:
+    return {item.id: item.name}
 
 
 def _array(

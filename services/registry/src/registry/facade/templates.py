@@ -6,8 +6,8 @@ from typing import Any
 from aiohttp import web
 
 from chassis.errors import NotFound, Refused
-from chassis.web import ACTOR_HEADER, REQUEST_ID
 from contracts.templates import TemplateDocument, Version
+from registry.access import actor_of, visible
 from registry.admission import describe_template
 from registry.blobs import Blobs
 from registry.catalog import Catalog
@@ -17,7 +17,7 @@ from registry.facade.envelope import BadRequest, flag, ok, ok_v1, parameters, te
 from registry.facade.index import VERSION
 from registry.facade.listing import Listing
 from registry.room import Room
-from registry.templates import Actor, Templates, gone_tags
+from registry.templates import Templates, gone_tags
 
 
 class TemplateRoutes:
@@ -61,13 +61,13 @@ class TemplateRoutes:
         """One-key objects of id and name; with ``id`` one template."""
         if "id" in request.query:
             return ok_v1(shapes.shown_v1(await self._templates.get(request.query["id"])))
-        return ok_v1(await self._listing.v1())
+        return ok_v1(await self._listing.v1(visible(request)))
 
     async def list(self, request: web.Request) -> web.Response:
         """All templates; with ``id`` one, with its versions."""
         if "id" in request.query:
             return ok(shapes.shown(await self._templates.get(request.query["id"])))
-        return ok(await self._listing.v2())
+        return ok(await self._listing.v2(visible(request)))
 
     async def info(self, request: web.Request) -> web.Response:
         """The configuration of a version (by tag or number, else the latest)."""
@@ -83,7 +83,7 @@ class TemplateRoutes:
     async def remove(self, request: web.Request) -> web.Response:
         """Remove a template with all its tags."""
         given = await parameters(request)
-        await self._templates.remove(_id(given), _actor(request))
+        await self._templates.remove(_id(given), actor_of(request))
         return ok(None)
 
     async def revert(self, request: web.Request) -> web.Response:
@@ -99,7 +99,9 @@ class TemplateRoutes:
         if flag(given, "dry_run"):
             left = reverted(template, version.number + keep)
             return ok(shapes.removed(gone_tags(template, left)))
-        gone = await self._templates.revert(template.id, version.number, _actor(request), keep=keep)
+        gone = await self._templates.revert(
+            template.id, version.number, actor_of(request), keep=keep
+        )
         return ok(shapes.removed(gone) if flag(given, "show_removed") else None)
 
     async def set_arch(self, request: web.Request) -> web.Response:
@@ -134,7 +136,3 @@ def _version(template: TemplateDocument, given: Mapping[str, Any]) -> Version:
     if number is not None:
         raise Refused(f"Did not find any versions with number {number}")
     raise NotFound
-
-
-def _actor(request: web.Request) -> Actor:
-    return Actor(name=request.headers.get(ACTOR_HEADER, ""), request_id=request.get(REQUEST_ID, ""))

@@ -6,7 +6,7 @@ import msgspec
 import structlog
 from aiohttp import web
 
-from chassis.errors import Conflict, Unavailable
+from chassis.errors import Conflict, Forbidden, NotFound, Unauthenticated, Unavailable
 from registry.admission import BlobsMissing
 from registry.blobs import NoSpace
 from registry.catalog import ManifestUnknown
@@ -28,9 +28,18 @@ _MEANINGS: tuple[tuple[type[Exception], int, str], ...] = (
     (artifact.BadManifest, 400, "MANIFEST_INVALID"),
     (OverQuota, 403, "DENIED"),
     (Conflict, 409, "DENIED"),
+    (Unauthenticated, 401, "UNAUTHORIZED"),
+    (Forbidden, 403, "DENIED"),
+    (NotFound, 404, "NAME_UNKNOWN"),
     (NoSpace, 507, "UNAVAILABLE"),
     (Unavailable, 503, "UNAVAILABLE"),
 )
+
+_HEADERS: tuple[tuple[type[Exception], Mapping[str, str]], ...] = (
+    (Unavailable, {"Retry-After": "2"}),
+    (Unauthenticated, {"WWW-Authenticate": 'Basic realm="corral"'}),
+)
+"""What goes with some of them; OCI clients present their password only when they are asked so."""
 
 
 class OciError(Exception):
@@ -86,7 +95,7 @@ def answer(error: OciError) -> web.Response:
 def _translated(request: web.Request, error: Exception) -> web.Response:
     for kind, status, code in _MEANINGS:
         if isinstance(error, kind):
-            retry = {"Retry-After": "2"} if isinstance(error, Unavailable) else None
-            return answer(OciError(status, code, str(error), retry))
+            headers = next((h for k, h in _HEADERS if isinstance(error, k)), None)
+            return answer(OciError(status, code, str(error), headers))
     _log.error("registry.failed", path=request.path, exc_info=error)
     return answer(OciError(500, "UNKNOWN", "internal error"))

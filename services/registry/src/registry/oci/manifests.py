@@ -6,15 +6,14 @@ from collections.abc import Mapping
 import msgspec
 from aiohttp import web
 
-from chassis.web import REQUEST_ID
 from contracts.artifacts import INDEX_TYPE, REFERENCE_PATTERN
+from registry.access import actor_of
 from registry.catalog import Catalog
 from registry.domain.artifact import MAX_MANIFEST
 from registry.oci.errors import OciError
 from registry.oci.names import digest_of_path, reference_of_path, repository_of
 from registry.pulls import Pulls
 from registry.store import RegistryStore
-from registry.templates import Actor
 
 _COUNT = re.compile(r"[0-9]{1,18}")
 _TAGS = 10_000
@@ -64,7 +63,7 @@ class ManifestRoutes:
         """Accept a manifest."""
         repository, reference = repository_of(request), reference_of_path(request)
         manifest = await self._catalog.push(
-            repository, reference, await _content(request), _media_type(request), _actor(request)
+            repository, reference, await _content(request), _media_type(request), actor_of(request)
         )
         headers = {
             "Location": f"/v2/{repository}/manifests/{manifest.digest}",
@@ -77,7 +76,7 @@ class ManifestRoutes:
     async def delete(self, request: web.Request) -> web.Response:
         """Remove a tag, or a manifest with its tags."""
         await self._catalog.delete(
-            repository_of(request), reference_of_path(request), _actor(request)
+            repository_of(request), reference_of_path(request), actor_of(request)
         )
         return web.Response(status=202)
 
@@ -146,10 +145,6 @@ async def _content(request: web.Request) -> bytes:
 def _media_type(request: web.Request) -> str:
     given = request.headers.get("Content-Type", "")
     return given.partition(";")[0].strip()
-
-
-def _actor(request: web.Request) -> Actor:
-    return Actor(request_id=request.get(REQUEST_ID, ""))
 
 
 def _count(request: web.Request) -> int | None:

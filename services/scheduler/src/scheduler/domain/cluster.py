@@ -1,7 +1,7 @@
 """All nodes and groups, and the shelves on which nodes stand sorted."""
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from contracts.groups import GroupDocument
 from scheduler.domain.node import Node
@@ -22,6 +22,7 @@ class Cluster:
     def __init__(self, strategy: Strategy = Strategy.SPREAD) -> None:
         self.nodes: dict[str, Node] = {}
         self.groups: dict[str, GroupDocument] = {}
+        self.granted: Mapping[str, frozenset[str]] = {}
         self.improved: set[str] = set()
         self._strategy = strategy
         self._shelves: OrderedDict[Request, Shelf] = OrderedDict()
@@ -30,6 +31,7 @@ class Cluster:
     def add(self, node: Node) -> None:
         """A node joined."""
         self.nodes[node.id] = node
+        node.grant(self.granted.get(node.id, frozenset()))
         self.touch(node, better=True)
 
     def remove(self, node: Node) -> None:
@@ -38,6 +40,15 @@ class Cluster:
         self._changed.pop(node.id, None)
         for shelf in self._shelves.values():
             shelf.forget(node.id)
+
+    def grant(self, granted: Mapping[str, frozenset[str]]) -> None:
+        """Which permission groups may have instances on which nodes, by id."""
+        self.granted = granted
+        for node in self.nodes.values():
+            groups = granted.get(node.id, frozenset())
+            if groups != node.granted:
+                node.grant(groups)
+                self.touch(node, better=True)
 
     def touch(self, node: Node, *, better: bool) -> None:
         """A node changed; ``better``: it may take what it refused before."""

@@ -25,6 +25,10 @@ def _group(request: Request, node: Node) -> bool:
     return not request.group_id or request.group_id in node.group_ids
 
 
+def _granted(request: Request, node: Node) -> bool:
+    return not request.permission_group or request.permission_group in node.granted
+
+
 def _architecture(request: Request, node: Node) -> bool:
     return not request.arch or request.arch == node.arch
 
@@ -60,6 +64,7 @@ def _capacity(request: Request, node: Node) -> bool:
 STANDING: tuple[tuple[str, str, Filter], ...] = (
     ("pinned", "is not the node asked for", _pinned),
     ("group", "is not in the node group", _group),
+    ("permission", "is not granted to the permission group", _granted),
     ("architecture", "has another architecture", _architecture),
     ("online", "is offline", _online),
     ("licence", "has no valid licence", _licence),

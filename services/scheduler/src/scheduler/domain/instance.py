@@ -5,11 +5,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from contracts.events import EventKind
-from contracts.instances import (
-    Attempt,
-    InstanceState,
-    Reason,
-)
+from contracts.instances import Attempt, InstanceState, Reason
 from contracts.vms import ScriptResult, VmInfo
 from scheduler.domain.record import InstanceRecord
 from scheduler.domain.transitions import Cause
@@ -29,6 +25,15 @@ class Instance(InstanceRecord):
             tag=self.spec.template.tag,
             template_id=self.spec.template.id,
         )
+
+    def claim(self, now: datetime) -> None:
+        """A request took it from its pool: the log tells the same as of any other start."""
+        self._set(now, claimed=True)
+        self.requested(now)
+        if self.status.state is InstanceState.STARTED:
+            self._happened(
+                EventKind.VM_STARTED, now, state=self.status.state, node_id=self.status.node_id
+            )
 
     def place(
         self,
@@ -59,11 +64,9 @@ class Instance(InstanceRecord):
             valid_until=self.valid_until,
             reasons=(),
             vminfo=None,
-            attempts=(
-                *self.status.attempts,
-                Attempt(number=number, node_id=node_id, placed=now),
-            ),
+            attempts=(*self.status.attempts, Attempt(number=number, node_id=node_id, placed=now)),
         )
+        self.step("waiting", self.waits_since, now)
 
     def park(self, reasons: tuple[Reason, ...], now: datetime) -> bool:
         """Wait under these reasons; False when they are known (counts aside, which move a lot)."""
@@ -86,6 +89,7 @@ class Instance(InstanceRecord):
         if state is None or (self.status.state == InstanceState.ERROR and not self.status.lost):
             return False
         first = not self.status.was_started
+        self.attempt_over(now)
         self._set(
             now,
             state=state,
@@ -274,6 +278,7 @@ class Instance(InstanceRecord):
         if attempts:
             attempts[-1] = msgspec.structs.replace(attempts[-1], failure=failure)
         changes.setdefault("live", False)
+        self.attempt_over(now, failure)
         self._set(
             now,
             attempts=tuple(attempts),
@@ -286,6 +291,7 @@ class Instance(InstanceRecord):
         )
         self.valid_until = None
         self.mark = ""
+        self.waits_since = now
 
 
 def same_but_time(one: VmInfo, other: VmInfo | None) -> bool:

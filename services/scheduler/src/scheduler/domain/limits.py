@@ -12,6 +12,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     an order that reaches it later. ``validity``: how long an agent may hold an unreported VM
     after its last confirmed heartbeat. ``skew``: clocks may differ so much. ``offline``: a node
     silent so long is Offline. ``keep``: ended records stay so long. ``attempts``: starts tried.
+    ``ageing``: who waits so long goes before all priorities (0: never).
     ``save``: an image that is not in the registry so long after the order is given up.
     ``upgrade``: an agent that was told to upgrade is given so long to say hello.
     ``unknown_reports``: reports of a VM ordered away before a warning is said.
@@ -26,6 +27,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     save: float = 6 * 3600.0
     upgrade: float = 600.0
     resend: float = 4.0
+    ageing: float = 3600.0
     attempts: int = 5
     unknown_reports: int = 30
     heartbeat: float = 5.0

@@ -53,6 +53,7 @@ class Node(Subject):
         self.claims: dict[str, Claim] = {}
         self.strays: dict[str, Claim] = {}
         self.pulling: Counter[str] = Counter()
+        self.granted: frozenset[str] = frozenset()
         self.version = 0
         self.free_usb: Counter[str] = Counter()
         self.index_facts()
@@ -70,6 +71,11 @@ class Node(Subject):
         self._by_number = self.capacity_mode is CapacityMode.NUMBER
         self._capacity = self.capacity
         self.recount()
+
+    def grant(self, groups: frozenset[str]) -> None:
+        """Permission groups that may have instances here."""
+        self.granted = groups
+        self.version += 1
 
     def recount(self) -> None:
         """Recompute what is free; called whenever claims, strays or limits changed."""

@@ -45,6 +45,7 @@ class Orders:
             script=spec.script,
             overrides=_with_address(spec.overrides, status.mac_address),
             request_id=spec.start_request_id,
+            trace=spec.trace,
         )
 
     def stop(

@@ -17,13 +17,27 @@ from scheduler.domain.subject import Subject
 from scheduler.domain.transitions import TRANSITIONS, Cause
 
 
+class Step(msgspec.Struct, frozen=True):
+    """A part of a start that is over; ``failure`` is empty when it went well."""
+
+    name: str
+    begun: datetime
+    ended: datetime
+    node_id: str
+    attempt: int
+    failure: str = ""
+
+
 class InstanceRecord(Subject):
     """An instance in memory.
 
     ``valid_until``: no VM of the running attempt can exist unreported after it.
     ``ordered_at`` is when an order last went out, ``missed`` how many heartbeats since then
     did not list the attempt. ``mark`` is the report-queue mark that must come back first.
+    ``aged``: it has waited so long that it goes before all others.
+    ``fresh``: a member of a pool that is not stored yet; ``retired``: one whose end was wished.
     ``reported`` is when, by its node's clock, the newest report about the attempt was said.
+    ``steps`` of its start are over and not yet in its trace.
     """
 
     sub_type = "vmAction"
@@ -40,11 +54,17 @@ class InstanceRecord(Subject):
         self.mark = ""
         self.reported: datetime | None = None
         self.strays = 0
+        self.waits_since = document.status.changed if document.status.attempt else self.created
+        self.steps: tuple[Step, ...] = ()
+        self.aged = False
+        self.fresh = False
+        self.retired = False
 
     @property
     def order(self) -> tuple[int, datetime, str]:
-        """Its place among those that wait: priority first (lower sooner), then age."""
-        return (self.spec.priority or DEFAULT_PRIORITY, self.created, self.id)
+        """Its place among those that wait: priority first (lower sooner, 0: aged), then age."""
+        priority = 0 if self.aged else self.spec.priority or DEFAULT_PRIORITY
+        return (priority, self.created, self.id)
 
     @property
     def starting(self) -> bool:
@@ -55,6 +75,16 @@ class InstanceRecord(Subject):
     def waiting(self) -> bool:
         """Whether it needs a node."""
         return self.starting and not self.status.live and not self.spec.terminate
+
+    @property
+    def pooled(self) -> bool:
+        """Whether it is kept for a request that has not come yet."""
+        return bool(self.spec.pool_id) and not (self.spec.terminate or self.retired or self.ended)
+
+    @property
+    def may_age(self) -> bool:
+        """Whether waiting can still bring it forward."""
+        return not (self.aged or self.spec.pool_id)
 
     @property
     def ending(self) -> bool:
@@ -85,6 +115,18 @@ class InstanceRecord(Subject):
         self._set(now, observed_generation=self.generation)
         return True
 
+    def attempt_over(self, now: datetime, failure: str = "") -> None:
+        """The attempt to start it has come to an end, good or bad."""
+        attempts = self.status.attempts
+        if attempts and not attempts[-1].failure and not self.status.was_started:
+            self.step("attempt", attempts[-1].placed, now, failure)
+
+    def step(self, name: str, begun: datetime, ended: datetime, failure: str = "") -> None:
+        """Keep for its trace, if it has one, that a step of its start is over."""
+        if self.spec.trace:
+            node_id, attempt = self.status.node_id, self.status.attempt
+            self.steps += (Step(name, begun, ended, node_id, attempt, failure),)
+
     def move(self, cause: Cause) -> InstanceState | None:
         """Where the table leads from here; None when the cause is stale."""
         return TRANSITIONS[self.status.state, cause]
@@ -104,9 +146,14 @@ class InstanceRecord(Subject):
         self.status = msgspec.structs.replace(self.status, changed=now, **changes)
 
     def _happened(self, kind: EventKind, now: datetime, **fields: Scalar) -> None:
+        """Nobody hears of a member of a pool before somebody has asked for it."""
+        if self.spec.pool_id:
+            return
         self.happened(kind, now, {"instance_id": self.id, **fields})
 
     def _asked(self, kind: EventKind, now: datetime, **fields: Scalar) -> None:
         """Somebody's request was seen by its owner."""
+        if self.spec.pool_id:
+            return
         by, request = self.spec.actor or "anonymous", self.spec.request_id or self.id
         self.happened(kind, now, {"instance_id": self.id, **fields}, actor=by, request_id=request)

@@ -34,6 +34,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     vram: int
     group_id: str = ""
     node_id: str = ""
+    permission_group: str = ""
     needs: frozenset[str] = frozenset()
     usb_device: str = ""
     vlan: str = ""
@@ -72,6 +73,7 @@ def request_of(spec: InstanceSpec, *, macs_managed: bool = False) -> Request:
         vram=spec.vram_mb,
         group_id=spec.group_id or "",
         node_id=spec.node_id or "",
+        permission_group=spec.permission_group or "",
         needs=frozenset(needs),
         usb_device=overrides.usb_device or "",
         vlan=overrides.vlan_tag or "",

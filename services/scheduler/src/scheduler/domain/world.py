@@ -17,7 +17,8 @@ from scheduler.domain.orders import Orders
 from scheduler.domain.pace import Pace
 from scheduler.domain.placement import Placed, Refusals, place
 from scheduler.domain.request import Request, request_of
-from scheduler.domain.waiting import Waiting
+from scheduler.domain.shares import Shares
+from scheduler.domain.waiting import Line, Waiting
 from scheduler.domain.weighers import Strategy
 
 
@@ -25,7 +26,8 @@ class World:
     """Memory of one leader, rebuilt from documents when it takes over or anything goes wrong.
 
     A turn changes it through ``touch`` and friends; the commit then takes what is ``changed``,
-    ``removed``, ``left``, ``orders`` and ``facts`` (of nodes likewise), and clears them.
+    ``removed``, ``retired``, ``left``, ``orders`` and ``facts`` (of nodes likewise), and clears
+    them.
     ``tombstones`` are ids known as ended, ``found_images`` stored requests: both looked up for
     the messages of this turn.
     """
@@ -46,17 +48,20 @@ class World:
         self.cluster = Cluster(strategy)
         self.macs = macs
         self.pace = Pace(begun)
-        self.waiting = Waiting()
+        self.shares = Shares()
+        self.waiting = Waiting(self.shares.held)
         self.on_node: defaultdict[str, dict[str, Instance]] = defaultdict(dict)
         self.under_way: dict[str, Instance] = {}
         self.ended: dict[str, Instance] = {}
         self.mortal: dict[str, Instance] = {}
+        self.pooled: dict[str, Instance] = {}
         self.images = Images()
         self.tombstones: set[str] = set()
         self.found_images: dict[str, ImageRequestDocument] = {}
         self.changed: dict[str, Instance] = {}
         self.changed_nodes: dict[str, bool] = {}
         self.removed: list[Instance] = []
+        self.retired: list[Instance] = []
         self.leaving: dict[str, Node] = {}
         self.left: list[Node] = []
         self.removed_nodes: list[Node] = []
@@ -84,6 +89,18 @@ class World:
         self.settle(instance)
         return instance
 
+    def make(self, document: InstanceDocument) -> None:
+        """A new member of a pool, stored with this turn."""
+        instance = self.load_instance(document)
+        instance.fresh = True
+        self.touch(instance)
+
+    def retire(self, member: Instance) -> None:
+        """Wish a member of a pool gone; a request that claims it at the same time may win."""
+        member.retired = True
+        self.retired.append(member)
+        self.settle(member)
+
     def touch(self, instance: Instance) -> None:
         """The turn changed it: to be written and told."""
         self.changed[instance.id] = instance
@@ -100,11 +117,13 @@ class World:
                 self._claim(instance, node)
         elif not status.live and held.pop(instance.id, None) is not None:
             self._release(instance)
+        self.shares.settle(instance)
         self._settle_pull(instance)
         self.macs.settle(instance)
         _keep(self.under_way, instance, status.live and not instance.ended)
         _keep(self.ended, instance, instance.ended)
         _keep(self.mortal, instance, instance.expiry is not None and not instance.ending)
+        _keep(self.pooled, instance, instance.pooled)
         if instance.waiting and instance.id not in self._queued:
             self._queue(instance)
 
@@ -121,7 +140,7 @@ class World:
         if status.lost:
             self.macs.keep_forsaken(instance.id, status.node_id, status.mac_address)
         self._queued.discard(instance.id)
-        for index in (self.under_way, self.ended, self.mortal):
+        for index in (self.under_way, self.ended, self.mortal, self.pooled):
             index.pop(instance.id, None)
         self.removed.append(instance)
 
@@ -141,24 +160,24 @@ class World:
     def place_waiting(self, moment: Moment) -> int:
         """Give nodes to those that wait, best first, until nobody can be helped; to how many."""
         placed = 0
-        if self.cluster.improved:
-            self.waiting.wake(self.cluster.improved)
+        if self.cluster.improved or self.shares.freed:
+            self.waiting.wake(self.cluster.improved, self.shares.freed)
             self.cluster.improved.clear()
+            self.shares.freed.clear()
         if self.macs.improved:
             self.waiting.wake_for_address()
             self.macs.improved = False
         while line := self.waiting.next():
             instance = line.head()
             assert instance is not None
-            decision = self._decide(instance, line.request)
+            decision = self._decide(line, instance)
             if isinstance(decision, Placed):
                 self.waiting.taken(line)
                 self._queued.discard(instance.id)
                 self._send(instance, decision.node, line.request, moment)
                 placed += 1
                 continue
-            self.waiting.park(line, decision.reasons)
-            for waiter in line.instances():
+            for waiter in self.waiting.park(line, decision.reasons):
                 if waiter.park(decision.reasons, moment.now):
                     self.touch(waiter)
         return placed
@@ -177,8 +196,14 @@ class World:
             self.order.stop(instance.id, status.attempt, status.node_id, status.queue, moment.now)
         )
 
-    def _decide(self, instance: Instance, request: Request) -> Placed | Refusals:
-        if refused := self.macs.refusal(request.mac_address):
+    def _decide(self, line: Line, instance: Instance) -> Placed | Refusals:
+        request = line.request
+        group = self.cluster.groups.get(request.group_id)
+        quota = group.quota if group else None
+        refused = self.shares.refusal(line.owner, request.vcpu, quota) or self.macs.refusal(
+            request.mac_address
+        )
+        if refused:
             return Refusals((refused,))
         tried = {attempt.node_id for attempt in instance.status.attempts}
         return place(request.to_nodes(), self.cluster, tried)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from contracts.configuration import ConfigurationChanged
+from contracts.groups import GroupChanged, GroupRemoved
 from contracts.images import ImagePushed, SaveImage
 from contracts.instances import RestartVM, StartVM, TerminateVM, UpdateVM
 from contracts.macs import FillMacPool, PurgeMacPool
@@ -30,7 +31,7 @@ from contracts.vms import (
 )
 from scheduler.domain.limits import Moment
 from scheduler.domain.world import World
-from scheduler.handlers import commands, heartbeats, images, macs, nodes, reports, upgrades
+from scheduler.handlers import commands, groups, heartbeats, images, macs, nodes, reports, upgrades
 
 Handler = Callable[[World, Any, Moment], None]
 
@@ -45,6 +46,8 @@ COMMANDS: dict[type[Message], Handler] = {
     ConfigurationChanged: nodes.configuration_changed,
     FillMacPool: macs.pool_wish_changed,
     PurgeMacPool: macs.pool_wish_changed,
+    GroupChanged: groups.group_changed,
+    GroupRemoved: groups.group_removed,
 }
 """From the gateways."""
 

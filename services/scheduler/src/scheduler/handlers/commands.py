@@ -46,6 +46,8 @@ def act_on_wish(world: World, instance: Instance, moment: Moment) -> None:
     """Do what the newest wish asks beyond what is observed already."""
     if not instance.observe(instance.generation, instance.spec, moment.now):
         return
+    if instance.spec.claimed and not instance.status.claimed:
+        instance.claim(moment.now)
     world.touch(instance)
     if instance.spec.terminate:
         if instance.terminate(moment.now):

@@ -2,6 +2,7 @@
 
 import structlog
 
+from chassis import tracing
 from contracts.vms import (
     ReportsMarked,
     VmFailed,
@@ -56,6 +57,7 @@ def vm_failed(world: World, report: VmFailed, moment: Moment) -> None:
         request_id=instance.spec.start_request_id,
         reason=report.message,
         final=report.final,
+        **tracing.log_ids(instance.spec.trace),
     )
     if instance.ending:
         world.order_stop(instance, moment)

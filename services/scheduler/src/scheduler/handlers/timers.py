@@ -1,6 +1,7 @@
 """What time alone brings about: silence, deadlines, the end of a record's stay."""
 
 import uuid
+from datetime import timedelta
 
 from contracts.events import EventKind
 from contracts.instances import InstanceState
@@ -18,6 +19,8 @@ def tick(world: World, moment: Moment) -> None:
     """Look at every clock once; called about once a second."""
     _silence(world, moment)
     _under_way(world, moment)
+    if world.limits.ageing:
+        world.waiting.age(moment.now - timedelta(seconds=world.limits.ageing))
     end_overdue(world, moment)
     end_overdue_upgrades(world, moment)
     _expired(world, moment)

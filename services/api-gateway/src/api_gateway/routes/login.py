@@ -1,0 +1,27 @@
+"""``/tap/v1/…``: login by key."""
+
+from api_gateway.web import Call, Routes
+from chassis.auth.authenticator import Authenticator
+
+
+class LoginRoutes:
+    """Open to everybody: whoever has the private key gets a session."""
+
+    def __init__(self, authenticator: Authenticator) -> None:
+        self._authenticator = authenticator
+
+    def table(self) -> Routes:
+        """Path to verb to function."""
+        return {"/tap/v1/hand": {"POST": self.hand}, "/tap/v1/shake": {"POST": self.shake}}
+
+    async def hand(self, call: Call) -> bytes:
+        """A secret sealed for the key's holder: bare base64, which strict decoders read."""
+        fields = await call.fields()
+        return await self._authenticator.hand(fields.required_text("id"), call.address)
+
+    async def shake(self, call: Call) -> bytes:
+        """The session that the secret is traded for, without the envelope."""
+        fields = await call.fields()
+        return await self._authenticator.shake(
+            fields.required_text("id"), fields.required_text("secret"), call.address
+        )
