@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
+from structlog.testing import capture_logs
 
 from chassis.service import allow_connections
 from tests.integration.gateway.cloud import TEMPLATE, Api, Cloud
@@ -87,6 +88,20 @@ async def test_a_silent_connection_is_closed_and_one_that_waits_for_an_answer_is
     await until(silent.is_closed, 5)
     answer, _ = await waiting.answer()
     assert answer.startswith("http/1.1 200")
+
+
+async def test_who_does_not_take_a_long_answer_is_dropped(cloud: Cloud, connect: Connect):
+    await cloud.add_template()
+    api = await cloud.gateway(send_seconds=0.2)
+    for _ in range(4):
+        await api.start(count=10, name="x" * 500_000)
+    whole = (await api("GET", PATH)).raw
+    assert len(json.loads(whole)["body"]) == 40
+    with capture_logs() as logs:
+        raw = await connect(api)
+        raw.send(f"GET {PATH} HTTP/1.1\nHost: x")
+        await until(lambda: [line for line in logs if line["event"] == "stream.cut"])
+    assert (await api("GET", PATH)).raw == whole
 
 
 async def test_thousands_of_idle_connections_do_not_stand_in_the_way(api: Api, connect: Connect):

@@ -45,7 +45,7 @@ from api_gateway.starts import Starts
 from api_gateway.store import GatewayStore
 from api_gateway.sync import Sync
 from api_gateway.version import running_version
-from api_gateway.web import SERVICE, Routes, application
+from api_gateway.web import SERVICE, Limits, Routes, application
 from chassis.bus.dispatch import Dispatcher
 from chassis.bus.port import Bus
 from chassis.clock import Clock, SystemClock
@@ -113,9 +113,8 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
         **StatusRoutes(registry, configuration, version, settings.license).table(),
     }
     packages = Packages(settings.packages, access.identify)
-    app = application(
-        access.over(routes), health, packages, settings.max_body, settings.body_seconds
-    )
+    limits = Limits(settings.max_body, settings.body_seconds, settings.send_seconds)
+    app = application(access.over(routes), health, packages, limits)
     server = WebServer(app, settings.host, settings.port, settings.keep_alive_seconds)
     exporter = Exporter(projection, registry, clock) if settings.exporter_metrics else None
     _warn_if_open(settings)

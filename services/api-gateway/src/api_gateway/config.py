@@ -20,7 +20,8 @@ class Settings(Base, frozen=True, kw_only=True):
     gateway's own way there, if it differs. ``version`` (``x.y.z-hash``) empty: that of the code.
     ``default_ttl``: seconds after Started at which instances end that were started without a
     ``ttl`` of their own; 0 for never.
-    ``body_seconds``: a request's body must be there so long after its head.
+    ``body_seconds``: a request's body must be there so long after its head. ``send_seconds``:
+    who takes nothing of a long answer for so long is dropped.
     ``package_folder`` holds the agent's packages that are served under ``/pkg/``.
     ``exporter_metrics``: serve the metrics of the public Prometheus exporter as well (of several
     gateways, let one do that). ``max_waiting_commands``: beyond it wake-ups are dropped and the
@@ -49,6 +50,7 @@ class Settings(Base, frozen=True, kw_only=True):
     default_ttl: int = 0
     max_body: int = 1 << 20
     body_seconds: float = 30.0
+    send_seconds: float = 60.0
     keep_alive_seconds: float = KEEP_ALIVE_SECONDS
     exporter_metrics: bool = True
     package_folder: str = ""

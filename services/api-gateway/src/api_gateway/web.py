@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeAlias
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from typing import NamedTuple, TypeAlias
 
 import structlog
 from aiohttp import web
@@ -33,6 +33,7 @@ _log = structlog.get_logger()
 
 SERVICE = "gateway"
 
+_PIECE = 1 << 18
 _BODY_SECONDS = web.AppKey("body_seconds", float)
 
 _HEADERS = CIMultiDict(
@@ -167,12 +168,13 @@ class Dispatch:
         answer = await _call(route, Call(request, arguments))
         if verb != "HEAD":
             self._seconds[path, verb].observe(time.perf_counter() - started)
-        if isinstance(answer, Stream):
-            self._count(path, verb, answer.status)
-            return await self._streams.send(request, answer)
-        response = _response(request, answer)
-        self._count(path, verb, response.status)
-        return response
+        if isinstance(answer, Reply):
+            answer = _wished(request, answer)
+        self._count(path, verb, answer.status)
+        if isinstance(answer, Reply) and len(answer.body) <= _PIECE:
+            return _response(answer)
+        stream = _in_pieces(answer) if isinstance(answer, Reply) else answer
+        return await self._streams.send(request, stream)
 
     def _count(self, path: str, verb: str, status: int) -> None:
         """Looking a counter up by its labels costs more than counting."""
@@ -230,7 +232,7 @@ def _no_route(
     request: web.Request, reply: Reply, headers: Mapping[str, str] | None = None
 ) -> web.Response:
     REQUESTS.labels(SERVICE, OTHER, OTHER, reply.status).inc()
-    response = _response(request, reply)
+    response = _response(_wished(request, reply))
     response.headers.update(headers or {})
     return response
 
@@ -239,23 +241,51 @@ def _text(error: Exception) -> str:
     return (error.text or "") if isinstance(error, web.HTTPException) else str(error)
 
 
-def _response(request: web.Request, reply: Reply) -> web.Response:
+def _wished(request: web.Request, reply: Reply) -> Reply:
     if reply.failure is not None and PROBLEM in request.headers.get("Accept", "").lower():
-        reply = as_problem(reply.failure, request[REQUEST_ID])
+        return as_problem(reply.failure, request[REQUEST_ID])
+    return reply
+
+
+def _response(reply: Reply) -> web.Response:
     headers = _HEADERS.copy()
     headers.update(reply.headers)
     return web.Response(body=reply.body, status=reply.status, headers=headers)
 
 
+def _in_pieces(reply: Reply) -> Stream:
+    """A long answer, so that whoever takes none of it for a while does not hold it for ever."""
+    headers = {**_HEADERS, "Content-Length": str(len(reply.body)), **reply.headers}
+
+    async def pieces() -> AsyncGenerator[bytes, None]:
+        for start in range(0, len(reply.body), _PIECE):
+            yield reply.body[start : start + _PIECE]
+
+    return Stream(
+        pieces=pieces(),
+        content_type=headers["Content-Type"],
+        status=reply.status,
+        headers=headers,
+    )
+
+
+class Limits(NamedTuple):
+    """Of one request: bytes of its body, seconds for that to come, seconds to take more answer."""
+
+    body: int
+    receive: float
+    send: float
+
+
 def application(
-    routes: Routes, health: Health, packages: Packages, max_body: int, body_seconds: float
+    routes: Routes, health: Health, packages: Packages, limits: Limits
 ) -> web.Application:
     """The probes, the packages, and the table behind everything else."""
-    app = web.Application(middlewares=[request_ids], client_max_size=max_body)
-    app[_BODY_SECONDS] = body_seconds
+    app = web.Application(middlewares=[request_ids], client_max_size=limits.body)
+    app[_BODY_SECONDS] = limits.receive
     health.add_to(app)
     packages.add_to(app)
-    streams = Streams()
+    streams = Streams(limits.send)
     streams.add_to(app)
     app.router.add_route("*", "/{path:.*}", Dispatch(routes, streams).__call__)
     return app
