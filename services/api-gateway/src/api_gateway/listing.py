@@ -2,15 +2,18 @@
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import TypeVar
 
 from api_gateway.domain.paging import Key, Page, cursor_of
 from api_gateway.entries import digest_of
+from api_gateway.public import envelope
 
 T = TypeVar("T")
 
 
-class Listing(NamedTuple):
+@dataclass(slots=True)
+class Listing:
     """Encoded elements, and what names their content.
 
     ``total`` counts the elements of all pages; ``after`` is the cursor of the next one, if any.
@@ -20,6 +23,13 @@ class Listing(NamedTuple):
     tag: bytes
     total: int
     after: str | None = None
+    _body: bytes | None = None
+
+    def body(self) -> bytes:
+        """The answer, joined at the first call: whoever keeps the list keeps it too."""
+        if self._body is None:
+            self._body = envelope.ok_list(self.items)
+        return self._body
 
 
 def listing_of(

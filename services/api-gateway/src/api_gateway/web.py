@@ -33,7 +33,8 @@ _log = structlog.get_logger()
 
 SERVICE = "gateway"
 
-_PIECE = 1 << 18
+_LONG = 4 << 20
+_PIECE = 1 << 20
 _BODY_SECONDS = web.AppKey("body_seconds", float)
 
 _HEADERS = CIMultiDict(
@@ -171,7 +172,7 @@ class Dispatch:
         if isinstance(answer, Reply):
             answer = _wished(request, answer)
         self._count(path, verb, answer.status)
-        if isinstance(answer, Reply) and len(answer.body) <= _PIECE:
+        if isinstance(answer, Reply) and len(answer.body) <= _LONG:
             return _response(answer)
         stream = _in_pieces(answer) if isinstance(answer, Reply) else answer
         return await self._streams.send(request, stream)

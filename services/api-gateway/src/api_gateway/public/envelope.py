@@ -16,7 +16,12 @@ def ok(body: bytes) -> bytes:
 
 def ok_list(items: "list[bytes]") -> bytes:
     """Success with an array of encoded items; empty is ``[]``, never null."""
-    return b"".join((_OPEN, b"[", b",".join(items), b"]}"))
+    if not items:
+        return ok(b"[]")
+    pieces = items.copy()  # so that a long list is copied once
+    pieces[0] = _OPEN + b"[" + pieces[0]
+    pieces[-1] += b"]}"
+    return b",".join(pieces)
 
 
 def fail(message: str) -> bytes:

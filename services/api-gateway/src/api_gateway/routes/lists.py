@@ -1,7 +1,6 @@
 """How lists are answered: with an ETag, a total, and the way to the next page."""
 
 from api_gateway.listing import Listing
-from api_gateway.public import envelope
 from api_gateway.replies import Reply, tagged
 from api_gateway.web import Call
 
@@ -14,6 +13,4 @@ def listed(call: Call, listing: Listing) -> Reply:
     headers = {TOTAL_HEADER: str(listing.total)}
     if listing.after is not None:
         headers["Link"] = f'<{call.target(after=listing.after)}>; rel="next"'
-    return tagged(
-        call.header(KNOWN_HEADER), listing.tag, lambda: envelope.ok_list(listing.items), headers
-    )
+    return tagged(call.header(KNOWN_HEADER), listing.tag, listing.body, headers)
