@@ -212,7 +212,11 @@ async def test_a_save_waits_for_nothing_that_is_under_way(
     await world.order(world.push_image(registry.address))
     await settle()
     assert world.vm().record.pushes == ()
-    await world.clock.advance(6)
-    await until(lambda: not world.vm().work.busy)
+
+    async def restarted() -> bool:
+        await world.clock.advance(6)
+        return not world.vm().work.busy
+
+    await until(restarted)
     await world.order(world.push_image(registry.address))
     assert (await world.heard(ImagePushed)).digest
