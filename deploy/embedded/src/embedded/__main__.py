@@ -62,8 +62,7 @@ async def _run(settings: EmbeddedSettings) -> None:
             await starting
         return
     await starting
-    for line in lines(cloud):
-        _say(line)
+    _say("\n".join(lines(cloud)))  # at once: whoever waits for the first line reads on
     await stopped
     _say("Stopping the services; VMs stay …")
     with contextlib.suppress(TimeoutError):
