@@ -110,6 +110,11 @@ class FatedBus:
     async def stop(self) -> None:
         """The bus goes on."""
 
+    async def keep(self, queue: Queue) -> None:
+        """See Bus."""
+        await self._fate.live()
+        await self._bus.keep(queue)
+
     async def publish(self, items: Sequence[Said]) -> Sequence[Said]:
         """See Bus."""
         await self._fate.reach("publish:before")

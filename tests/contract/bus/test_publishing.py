@@ -16,6 +16,17 @@ async def test_items_of_one_key_travel_together_as_an_array_in_order(world: Worl
     assert got == {f"{name}.a": b'["1","3"]', f"{name}.b": b'["2"]'}
 
 
+async def test_what_is_said_before_anybody_ever_consumed_waits_in_a_kept_queue(
+    world: World, name: str
+):
+    queue = Queue(name=name, keys=(name,), ordered=True)
+    await world.bus.keep(queue)
+    assert await world.bus.publish([said(name, "1")]) == []
+    inbox = await subscribe(world, queue)
+    [delivery] = await inbox.holds(1)
+    assert delivery.body == b'["1"]'
+
+
 async def test_a_message_carries_at_most_so_many_items(world: World, name: str):
     inbox = await subscribe(world, Queue(name=name, keys=(name,)))
     await world.bus.publish([said(name, str(number)) for number in range(MAX_ITEMS + 1)])

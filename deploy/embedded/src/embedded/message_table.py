@@ -15,6 +15,7 @@ import event_pusher.handlers
 import node_agent.handlers
 import registry.handlers
 import scheduler.handlers
+from chassis.bus.event_queue import EVENTS
 from chassis.bus.topology import matches
 from contracts.catalog import message_types
 from contracts.messages import Command, Message, Order, tag_of
@@ -36,7 +37,7 @@ _PACKAGES = {
 def heard() -> Mapping[str, frozenset[type[Message]]]:
     """Service to the messages it handles."""
     kinds = message_types()
-    keys = event_pusher.handlers.QUEUE.keys + event_pusher.handlers.endpoint_queue().keys
+    keys = EVENTS.keys + event_pusher.handlers.endpoint_queue().keys
     events = [kinds[tag] for tag in kinds if any(matches(key, tag) for key in keys)]
     return {
         "gateway": frozenset(api_gateway.moves.HEARD),

@@ -47,6 +47,7 @@ from api_gateway.sync import Sync
 from api_gateway.version import running_version
 from api_gateway.web import SERVICE, Limits, Routes, application
 from chassis.bus.dispatch import Dispatcher
+from chassis.bus.event_queue import KeepEvents
 from chassis.bus.port import Bus
 from chassis.clock import Clock, SystemClock
 from chassis.log_shipping import CONTROLLER, shipping
@@ -120,6 +121,7 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
     _warn_if_open(settings)
     parts: list[Part] = [
         *shipping(settings, settings.registry_url, CONTROLLER, clock),
+        KeepEvents(bus),
         outgoing,
         intake,
         registry,

@@ -6,6 +6,7 @@ import uuid
 from urllib.parse import urlsplit
 
 from chassis.bus.dispatch import Dispatcher
+from chassis.bus.event_queue import EVENTS
 from chassis.bus.port import Bus
 from chassis.clock import Clock, SystemClock
 from chassis.config import BadSettings
@@ -27,7 +28,7 @@ from event_pusher.domain.signature import BadSecret, key_of
 from event_pusher.domain.wire import pack
 from event_pusher.endpoints import Endpoints
 from event_pusher.event_log import EventLog
-from event_pusher.handlers import QUEUE, EventHandlers, endpoint_queue
+from event_pusher.handlers import EventHandlers, endpoint_queue
 from event_pusher.lines import EventLines
 from event_pusher.post import Post
 from event_pusher.reader import LogReader
@@ -107,7 +108,7 @@ def _work(
         *lines,
         endpoints,
         Loop("retention", RETENTION_SECONDS, retention.sweep, clock),
-        Dispatcher(bus, [QUEUE], [EventHappened], handlers.event_happened, clock),
+        Dispatcher(bus, [EVENTS], [EventHappened], handlers.event_happened, clock),
         Dispatcher(
             bus,
             [endpoint_queue()],

@@ -10,8 +10,6 @@ from contracts.webhooks import EndpointChanged
 from event_pusher.endpoints import Endpoints
 from event_pusher.recorder import Recorder
 
-QUEUE = Queue(name="event-pusher.events", keys=(tag_of(EventHappened),), ordered=True)
-
 
 def endpoint_queue() -> Queue:
     """Wake-ups for whoever holds the lease; the sweep finds what they do not tell."""

@@ -24,6 +24,10 @@ class SubscribedBus:
     async def stop(self) -> None:
         """The bus has a life of its own."""
 
+    async def keep(self, queue: Queue) -> None:
+        """See Bus."""
+        await self._bus.keep(queue)
+
     async def publish(self, items: Sequence[Said]) -> Sequence[Said]:
         """See Bus."""
         return await self._bus.publish(items)

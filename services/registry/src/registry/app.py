@@ -13,6 +13,7 @@ from chassis.auth.groups import Groups
 from chassis.auth.keys import Keys
 from chassis.auth.store import AccessStore
 from chassis.bus.dispatch import Dispatcher
+from chassis.bus.event_queue import KeepEvents
 from chassis.bus.port import Bus
 from chassis.clock import Clock, SystemClock
 from chassis.log_shipping import LogShipping
@@ -120,6 +121,7 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
             records,
             *storage.parts,
             sends,
+            KeepEvents(bus),
             outbox,
             Loop("outbox", _OUTBOX_SECONDS, outbox.sweep, clock),
             *logs.parts,

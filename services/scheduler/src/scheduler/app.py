@@ -4,6 +4,7 @@ import socket
 import uuid
 
 from chassis.bus.dispatch import Dispatcher
+from chassis.bus.event_queue import KeepEvents
 from chassis.bus.port import Bus, Queue
 from chassis.clock import Clock, SystemClock
 from chassis.lease import Lease
@@ -56,6 +57,7 @@ def build(
         [
             *shipping(settings, settings.registry_address, CONTROLLER, clock),
             documents,
+            KeepEvents(bus),
             Leader(lease, turns, dispatcher, clock, settings.lease_seconds / 4),
             Loop("tick", 1.0, steps.tick, clock),
             Loop("sweep", settings.sweep_seconds, steps.sweep, clock),

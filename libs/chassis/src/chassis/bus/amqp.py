@@ -13,7 +13,7 @@ from typing import Any
 import aio_pika
 from aiormq.abc import DeliveredMessage
 from aiormq.channel import Channel
-from aiormq.exceptions import ChannelNotFoundEntity
+from aiormq.exceptions import ChannelNotFoundEntity, ChannelPreconditionFailed
 from yarl import URL
 
 from chassis.bus import topology
@@ -55,6 +55,7 @@ class AmqpBus:
         self._consuming = Link("consume", clock, self._connect, self._declare_exchange)
         self._publisher: Publisher | None = None
         self._subscriptions: list[Subscription] = []
+        self._kept: list[Queue] = []
 
     @property
     def connected(self) -> bool:
@@ -74,6 +75,13 @@ class AmqpBus:
         self._subscriptions.clear()
         await self._consuming.stop()
         await self._publishing.stop()
+
+    async def keep(self, queue: Queue) -> None:
+        """See Bus."""
+        self._kept.append(queue)
+        if self.connected:
+            with suppress(*BROKEN):  # declared with the next connection
+                await self._declare_kept(await self._publishing.opened(), queue)
 
     async def publish(self, items: Sequence[Said]) -> Sequence[Said]:
         """See Bus."""
@@ -177,11 +185,27 @@ class AmqpBus:
         )
         await channel.close()
 
+    async def _declare_kept(self, opened: Opened, queue: Queue) -> None:
+        channel = await opened.channel()
+        with suppress(ChannelPreconditionFailed):  # another version's consumer has declared it
+            for name, arguments in (
+                (topology.dead_queue(queue), topology.dead_arguments(queue)),
+                (queue.name, topology.arguments(queue)),
+            ):
+                await channel.queue_declare(
+                    name, durable=True, arguments=arguments, timeout=CALL_LIMIT
+                )
+            for key in queue.keys:
+                await channel.queue_bind(queue.name, topology.EXCHANGE, key, timeout=CALL_LIMIT)
+            await channel.close()
+
     async def _prepare_publishing(self, opened: Opened) -> None:
         await self._declare_exchange(opened)
         channel = await opened.channel(confirms=True)
         # Whatever closes the channel ends the connection: one way to recover is enough.
         channel.closing.add_done_callback(lambda _: self._lost())
+        for queue in self._kept:  # also what is added meanwhile
+            await self._declare_kept(opened, queue)
         tune = opened.connection.connection_tune
         self._publisher = Publisher(channel, opened.tap, tune.frame_max)
         CONNECTED.set(1)

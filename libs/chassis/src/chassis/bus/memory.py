@@ -36,6 +36,7 @@ class MemoryBus:
     ) -> None:
         self._broker = MemoryBroker(clock, Journal(journal), retry_delays)
         self._subscriptions: list[MemorySubscription] = []
+        self._kept: list[Queue] = []
 
     @property
     def connected(self) -> bool:
@@ -64,8 +65,16 @@ class MemoryBus:
         """Connect again and subscribe everybody anew."""
         self._broker.connected = True
         CONNECTED.set(1)
+        for queue in self._kept:
+            self._broker.declare(queue)
         for subscription in self._subscriptions:
             subscription.sit_down()
+
+    async def keep(self, queue: Queue) -> None:
+        """See Bus."""
+        self._kept.append(queue)
+        if self.connected:
+            self._broker.declare(queue)
 
     async def publish(self, items: Sequence[Said]) -> Sequence[Said]:
         """See Bus."""

@@ -59,7 +59,12 @@ class MemoryBroker:
 
     def seat(self, seat: Seat) -> None:
         """Declare and bind the queue, take a place at it."""
-        wanted = seat.queue
+        queue = self.declare(seat.queue)
+        queue.seats.append(seat)
+        queue.wake()
+
+    def declare(self, wanted: Queue) -> MemoryQueue:
+        """Have the queue, bound to its keys."""
         queue = self.queue(wanted.name, wanted.kind, wanted.delivery_limit)
         if wanted.kind is QueueKind.WORK:
             self.queue(topology.dead_queue(wanted), QueueKind.WORK, 0)
@@ -68,8 +73,7 @@ class MemoryBroker:
             self._routes.clear()
         if queue.durable:
             self.journal.declare(Declared(queue.name, tuple(sorted(queue.keys)), queue.limit))
-        queue.seats.append(seat)
-        queue.wake()
+        return queue
 
     def unseat(self, seat: Seat) -> None:
         """Leave the queue; what the seat held goes back."""

@@ -106,6 +106,13 @@ class Bus(Protocol):
         """Stop consumers, close connections."""
         ...
 
+    async def keep(self, queue: Queue) -> None:
+        """Have this WORK queue exist before anything is published, whoever consumes it, and when.
+
+        For what nobody says again. While the bus is down it returns all the same.
+        """
+        ...
+
     async def publish(self, items: Sequence[Said]) -> Sequence[Said]:
         """Publish and wait for confirmation; returns the items that no queue is bound for.
 
