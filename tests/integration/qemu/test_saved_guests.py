@@ -78,13 +78,20 @@ async def hosts(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Hosts
     image = await here.save(ORIGIN, suspend=True, test=True)
     yield Hosts(here, there, case, image, beaten)
     await here.delete(ORIGIN)
-    for name in ("one", "two", "cold"):
+    for name in ("one", "two", "broken-off", "rehearsed", "cold"):
         await there.delete(name)
 
 
 async def clone(driver: VmDriver, case: DriverUnderTest, ref: TemplateRef, name: str) -> None:
     await driver.pull(ref, case.source, lambda _: None)
     await driver.clone(msgspec.structs.replace(case.spec(name), template=ref))
+
+
+async def wake(hosts: Hosts, name: str) -> None:
+    """Have the suspended guest go on on the other host, under this name."""
+    ref = publish(hosts.case.source, hosts.image, "v2", hosts.image.config.saved)
+    await clone(hosts.there, hosts.case, ref, name)
+    await hosts.there.start(name)
 
 
 async def test_a_suspended_guest_goes_on_on_other_hosts_with_a_clock_and_name_of_its_own(
@@ -110,19 +117,21 @@ async def test_a_suspended_guest_goes_on_on_other_hosts_with_a_clock_and_name_of
 
 async def test_a_guest_whose_save_broke_off_goes_on_and_can_be_saved(hosts: Hosts) -> None:
     """Also by the next agent: nothing of it is in the memory of the one that was cancelled."""
-    before = await beats(hosts.there, "one")
-    saving = asyncio.create_task(hosts.there.save("one", suspend=True))
-    folder = VmFolder(hosts.there._folders, "one")  # type: ignore[attr-defined]
+    name = "broken-off"
+    await wake(hosts, name)
+    before = await beats(hosts.there, name)
+    saving = asyncio.create_task(hosts.there.save(name, suspend=True))
+    folder = VmFolder(hosts.there._folders, name)  # type: ignore[attr-defined]
     await until(lambda: folder.state.with_name("state.part").exists() or saving.done())
     saving.cancel()
     await asyncio.wait([saving])
-    assert (await hosts.there.start("one")).status == "running"
-    assert await beats(hosts.there, "one") > before
-    image = await hosts.there.save("one", suspend=True)
+    assert (await hosts.there.start(name)).status == "running"
+    assert await beats(hosts.there, name) > before
+    image = await hosts.there.save(name, suspend=True)
     assert len(image.layers) == len(hosts.image.layers) + 1
     assert process.every(folder.path) == []
-    assert (await hosts.there.start("one")).status == "running"
-    assert await said(hosts.there, "one", "cat /root/mark") == "changed"
+    assert (await hosts.there.start(name)).status == "running"
+    assert await said(hosts.there, name, "cat /root/mark") == "changed"
 
 
 async def test_a_guest_that_was_saved_goes_on_where_it_was(hosts: Hosts) -> None:
@@ -152,6 +161,8 @@ async def test_a_state_that_cannot_be_woken_up_fails_the_sanity_test(
     hosts: Hosts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is saved stays as it is, and of the rehearsal nothing is left."""
+    name = "rehearsed"
+    await wake(hosts, name)
     real = migration.save_state
 
     async def cut_short(folder: Path, target: Path, *given: object) -> SavedState:
@@ -161,9 +172,9 @@ async def test_a_state_that_cannot_be_woken_up_fails_the_sanity_test(
 
     monkeypatch.setattr(migration, "save_state", cut_short)
     with pytest.raises(HostFault):
-        await hosts.there.save("two", suspend=True, test=True)
-    assert (await hosts.there.info("two")).status == "suspended"
-    folder = VmFolder(hosts.there._folders, "two").path  # type: ignore[attr-defined]
+        await hosts.there.save(name, suspend=True, test=True)
+    assert (await hosts.there.info(name)).status == "suspended"
+    folder = VmFolder(hosts.there._folders, name).path  # type: ignore[attr-defined]
     assert process.every(folder) == []
     assert not (folder / "spare.qcow2").exists()
 
