@@ -5,7 +5,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from contracts.instances import InstanceDocument, InstanceSpec, InstanceState, InstanceStatus
-from tests.integration.gateway.cloud import TEMPLATE, Api, Cloud, running, template
+from tests.integration.gateway.cloud import (
+    TEMPLATE,
+    Api,
+    Cloud,
+    instance_changed,
+    running,
+    template,
+)
 
 
 async def make_pool(api: Api, **wish: Any) -> str:
@@ -14,7 +21,7 @@ async def make_pool(api: Api, **wish: Any) -> str:
 
 
 async def keep(cloud: Cloud, pool: str) -> str:
-    """One more member, Started; its id."""
+    """One more member, Started, and said to be; its id."""
     now, newest = datetime.now(UTC), template()
     status = InstanceStatus(
         state=InstanceState.STARTED,
@@ -34,4 +41,5 @@ async def keep(cloud: Cloud, pool: str) -> str:
         status=status,
     )
     await cloud.store.insert("instances", [member])
+    await cloud.publish(instance_changed(member))
     return member.id

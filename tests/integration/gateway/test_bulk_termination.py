@@ -88,8 +88,11 @@ async def test_a_single_id_goes_before_everything_else(api: Api):
     ("body", "field"),
     [
         ({}, "id"),
-        ({"external_id": ""}, "id"),
-        ({"metadata": {}}, "id"),
+        ({"external_id": ""}, "external_id"),
+        ({"external_id": "", "metadata": {"a": 1}}, "external_id"),
+        ({"group_id": "", "external_id": "job"}, "group_id"),
+        ({"metadata": {}}, "metadata"),
+        ({"metadata": {}, "external_id": "job"}, "metadata"),
         ({"ids": None}, "id"),
         ({"ids": []}, "ids"),
         ({"ids": "x"}, "ids"),

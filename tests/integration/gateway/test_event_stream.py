@@ -190,6 +190,10 @@ async def test_an_id_from_the_future_means_now(api: Api, log: Log):
         ("kind=Nothing", {}, "name"),
         ("type=x", {}, "type"),
         ("after=x", {}, "after"),
+        (f"after={'9' * 5000}", {}, "after"),
+        ("since=2026-01-01T00:00:00Z", {}, "since"),
+        ("until=2026-01-01T00:00:00Z", {}, "until"),
+        ("before=7", {}, "before"),
         ("", {"Last-Event-ID": "x"}, "Last-Event-ID"),
     ],
 )

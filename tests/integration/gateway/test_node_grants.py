@@ -4,7 +4,7 @@ import pytest
 
 from contracts.distributions import DistributionDocument
 from contracts.instances import InstanceDocument
-from contracts.nodes import CachedTemplate, NodeDocument
+from contracts.nodes import CachedTemplate, NodeDocument, UsbDevice
 from contracts.templates import RemoveTemplateFromNodes
 from tests.integration.gateway.cloud import NODE, TEMPLATE, Api, Cloud
 from tests.integration.gateway.guarded import ALL_ON, guarded
@@ -21,6 +21,7 @@ EVERYTHING = (
     "change_node_config",
     "delete_template_from_nodes",
     "registry_distribute",
+    "registry_distribute_status",
     "add_node_to_group",
     "create_group",
 )
@@ -178,6 +179,38 @@ async def test_a_distribution_reaches_the_nodes_it_may(team, cloud):
     assert (document.spec.node_ids, document.spec.actor) == ((SECOND,), "ci")
     answer = await team.call("POST", path, wish | {"node_ids": [SECOND, NODE]})
     assert answer.failure == f"Not found: node {NODE}"
+
+
+async def test_of_a_distribution_only_what_may_be_seen_is_shown_and_cancelled(team):
+    path = "/api/v1/registry/vm/distribute"
+    whole = (await root(team.api)("POST", path, {"template_id": TEMPLATE})).body["request_id"]
+    await team.grant("list", "distribute")
+    shown = (await team.call("GET", f"{path}?id={whole}")).body
+    assert list(shown["distribute_status"]) == [SECOND]
+    assert [list(d["distribute_status"]) for d in (await team.call("GET", path)).body] == [[SECOND]]
+    assert (await team.call("DELETE", path, {"id": whole})).code == 403
+    wish = {"template_id": TEMPLATE, "group": "devops"}
+    own = (await team.call("POST", path, wish)).body["request_id"]
+    assert (await team.call("DELETE", path, {"id": own})).json["status"] == "OK"
+
+
+async def test_a_distribution_to_nobody_is_not_one_to_whoever_joins(team):
+    path = "/api/v1/registry/vm/distribute"
+    empty = (await root(team.api)("POST", "/api/v1/group", {"name": "empty"})).body["id"]
+    await team.grant("list", "distribute")
+    wish = {"template_id": TEMPLATE, "group": "devops", "group_id": empty}
+    assert (await team.call("POST", path, wish)).code == 403
+
+
+async def test_what_hidden_nodes_have_to_offer_is_not_told(team, cloud):
+    hidden, seen = "hidden", "seen"
+    await cloud.add_node(hidden, usb_devices=(UsbDevice(claim="phone"),), vlans=("7",))
+    await cloud.add_node(seen, usb_devices=(UsbDevice(claim="tablet"),), vlans=("8",))
+    await until(lambda: _knows(team.api, seen))
+    await team.grant("list", node=seen)
+    assert list((await team.call("GET", "/api/v1/usb")).body) == ["tablet"]
+    assert (await team.call("GET", "/api/v1/vlan")).body == ["8"]
+    assert set((await root(team.api)("GET", "/api/v1/vlan")).body) == {"7", "8"}
 
 
 async def test_a_template_leaves_the_nodes_it_may(team, cloud):

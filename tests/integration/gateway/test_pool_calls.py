@@ -1,6 +1,7 @@
 """Pools through the API: their shape, what is announced, and claims of members that are there."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -95,3 +96,52 @@ async def test_without_a_member_ready_a_start_is_a_start(api: Api, cloud: Cloud,
     answer = await api("POST", "/api/v1/vm", {"vmid": TEMPLATE}, headers=headers)
     assert answer.body != [kept]
     assert set(await api.listed()) == set(answer.body)
+
+
+@pytest.mark.parametrize(
+    ("wish", "field"),
+    [
+        ({"overrides": {"mac_address": "52:54:00:00:00:01"}}, "mac_address"),
+        ({"overrides": {"hw_serial": "x"}}, "hw_serial"),
+    ],
+)
+async def test_a_pool_whose_members_could_never_run_is_refused(api: Api, wish, field):
+    body = {"name": "warm", "vmid": TEMPLATE, "size": 1} | wish
+    assert (await api("POST", "/api/v1/pool", body)).failure.startswith(f"{field}:")
+    pool = await make_pool(api)
+    assert (await api("PUT", f"/api/v1/pool?id={pool}", wish)).failure.startswith(f"{field}:")
+
+
+async def test_what_a_pool_keeps_is_listed_like_any_other_list(api: Api, cloud: Cloud):
+    pool, other = await make_pool(api), await make_pool(api)
+    kept = {await keep(cloud, pool) for _ in range(3)}
+    await keep(cloud, other)
+    path = f"/api/v1/vm?pool={pool}"
+
+    async def listed() -> set[str]:
+        return {item["instance_id"] for item in (await api("GET", path)).body}
+
+    await until(lambda: _equal(listed, kept))
+    whole = await api("GET", path)
+    assert whole.headers["X-Total-Count"] == "3"
+    same = await api("GET", path, headers={"If-None-Match": whole.headers["ETag"]})
+    assert same.code == 304
+    assert len((await api("GET", f"{path}&limit=2")).body) == 2
+    assert (await api("GET", f"{path}&state=Error")).body == []
+    shown = {p["id"]: p["members"] for p in (await api("GET", "/api/v1/pool")).body}
+    assert shown == {pool: 3, other: 1}
+
+
+async def test_changes_of_one_moment_are_all_made(api: Api, cloud: Cloud):
+    other, pool = await cloud.gateway(), await make_pool(api)
+    changes = [
+        each("PUT", f"/api/v1/pool?id={pool}", {field: 5})
+        for each, field in ((api, "size"), (other, "priority"))
+    ]
+    assert [answer.json["status"] for answer in await asyncio.gather(*changes)] == ["OK", "OK"]
+    shown = (await api("GET", f"/api/v1/pool?id={pool}")).body
+    assert (shown["size"], shown["priority"]) == (5, 5)
+
+
+async def _equal(ask: Callable[[], Awaitable[set[str]]], wanted: set[str]) -> bool:
+    return await ask() == wanted

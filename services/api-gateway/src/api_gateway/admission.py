@@ -71,7 +71,7 @@ class Admission:
         if not claimable(wish):
             return []
         if not self._pools.loaded:
-            self._pools.replace(await self._store.all())
+            await self._store.reread()
         if wish.template.id not in self._pools.templates:
             return []
         ready = await self._store.ready(wish.template.digest)

@@ -12,6 +12,7 @@ from api_gateway.endpoint_store import EndpointStore
 from api_gateway.event_feed import EventFeed
 from api_gateway.event_reader import EventReader
 from api_gateway.exporter.exporter import Exporter
+from api_gateway.feasibility import Feasibility
 from api_gateway.intake import Intake
 from api_gateway.mac_store import MacStore
 from api_gateway.moves import HEARD, projection_queue
@@ -93,12 +94,11 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
     endpoints, events, macs = EndpointStore(store), EventReader(store), MacStore(store)
     feed = EventFeed(events)
     bulk = BulkTermination(BulkStore(store), sync, outgoing)
-    pool_store = PoolStore(store)
+    pool_store = PoolStore(store, projection.pools)
+    feasibility = Feasibility(reader, macs)
     admission = Admission(documents, pool_store, projection.pools, intake, clock)
-    starts = Starts(documents, reader, catalogue, admission, macs, clock, configuration)
-    pools = PoolRoutes(
-        pool_store, projection.pools, reader, catalogue, outbox, clock, configuration
-    )
+    starts = Starts(documents, catalogue, admission, feasibility, clock, configuration)
+    pools = PoolRoutes(pool_store, reader, catalogue, feasibility, outbox, clock, configuration)
     routes = {
         **InstanceRoutes(documents, sync, reader, resources, starts, outgoing, bulk).table(),
         **NodeRoutes(documents, sync, reader, outgoing, version).table(),
@@ -131,7 +131,7 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
         Dispatcher(bus, [projection_queue()], HEARD, sync.move, clock, sync.subscribed),
         *_loops(settings, sync, outbox, registry, configuration, clock),
         Loop("events", settings.events_seconds, feed.poll, clock),
-        Loop("pools", settings.groups_seconds, pools.reread, clock),
+        Loop("pools", settings.groups_seconds, pool_store.reread, clock),
         server,
         projection.instances.watch,
         metrics_server(SERVICE, health, settings.metrics_host, settings.metrics_port, exporter),

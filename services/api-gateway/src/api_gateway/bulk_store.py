@@ -3,13 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from api_gateway.documents import INSTANCES, Marks
+from api_gateway.documents import INSTANCES, WITHOUT_OUTBOX, Marks
 from api_gateway.domain.bulk import Bulk
 from api_gateway.wishes import GROWN, wish
 from chassis.store.port import Store, UpdateMany
 from contracts.instances import InstanceDocument
-
-_FIELDS = ("generation", "status_revision", "created", "pending", "spec", "status")
 
 
 class BulkStore:
@@ -40,7 +38,7 @@ class BulkStore:
             change={"$set": wish(actor, request_id, {"terminate": True}), **GROWN},
         )
         await self._store.write([update])
-        return await self._store.find(INSTANCES, InstanceDocument, these, fields=_FIELDS)
+        return await self._store.find(INSTANCES, InstanceDocument, these, fields=WITHOUT_OUTBOX)
 
 
 def _where(bulk: Bulk) -> dict[str, Any]:

@@ -5,12 +5,10 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from api_gateway.contended import contended
 from api_gateway.documents import CONFIGURATION
-from chassis.errors import Conflict, Unavailable
 from chassis.store.port import Insert, Store, Update, Write
 from contracts.configuration import CLOUD, ConfigurationDocument, as_the_services_were_set
-
-_TRIES = 5
 
 Said: TypeAlias = Callable[[ConfigurationDocument], Sequence[Write]]
 """What is written beside a change: its messages, for an outbox."""
@@ -51,17 +49,15 @@ class Configuration:
 
     async def change(self, sets: Mapping[str, Any], said: Said) -> None:
         """Set these fields on top of what is stored, together with what is said about that."""
-        for _ in range(_TRIES):
+
+        async def attempt() -> None:
             await self.reread()
             before = self.now
             after = _changed(before, sets)
-            try:
-                await self._store.transact([_write(before, sets), *said(after)])
-            except Conflict:
-                continue
+            await self._store.transact([_write(before, sets), *said(after)])
             self._known = after
-            return
-        raise Unavailable("the configuration is being changed by others all the time")
+
+        await contended("the configuration is being", attempt)
 
 
 def _write(before: ConfigurationDocument, sets: Mapping[str, Any]) -> Write:

@@ -26,6 +26,9 @@ DELIVERIES = "deliveries"
 
 IDEMPOTENCY_SECONDS = 24 * 3600
 
+WITHOUT_OUTBOX = ("generation", "status_revision", "created", "pending", "spec", "status")
+"""The fields of a document; its outbox is its owner's, and may be long."""
+
 INDEXES = (
     Index(collection=INSTANCES, keys=(("pending", 1),), partial={"pending": True}),
     Index(

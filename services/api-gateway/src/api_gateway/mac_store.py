@@ -1,6 +1,7 @@
 """The pool of MAC addresses in the database: the gateway writes whether it shall be empty."""
 
 from api_gateway.documents import MAC_POOL
+from api_gateway.wishes import GROWN, wish
 from chassis.errors import Refused
 from chassis.store.port import Store
 from contracts.macs import POOL, MacPoolDocument
@@ -23,15 +24,11 @@ class MacStore:
 
     async def purge(self, actor: str, request_id: str, *, purged: bool) -> MacPoolDocument:
         """Wish the pool empty, or filled; Refused as above."""
-        sets = {"purged": purged, "actor": actor, "request_id": request_id}
         changed = await self._store.change(
             MAC_POOL,
             MacPoolDocument,
             {"_id": POOL, "status.managed": True},
-            {
-                "$set": {f"spec.{name}": value for name, value in sets.items()} | {"pending": True},
-                "$inc": {"generation": 1},
-            },
+            {"$set": wish(actor, request_id, {"purged": purged}), **GROWN},
         )
         if changed is None:
             raise Refused(_NOT_MANAGED)

@@ -6,14 +6,15 @@ from pathlib import Path
 from aiohttp import web
 
 from api_gateway.public import envelope
-from chassis.errors import Unauthenticated
+from api_gateway.replies import UNAVAILABLE
+from chassis.errors import Unauthenticated, Unavailable
 
 NAMES = ("AnkaAgent.pkg", "AnkaAgentArm.pkg")
 _FAILURE = {"Content-Type": "application/json", "Cache-Control": "no-store"}
 
 
 Identify = Callable[[str | None], Awaitable[object]]
-"""Raises Unauthenticated when a header is nobody's."""
+"""Raises Unauthenticated when a header is nobody's, Unavailable when that cannot be found out."""
 
 
 class Packages:
@@ -35,6 +36,9 @@ class Packages:
             except Unauthenticated:
                 body = envelope.AUTHENTICATION_REQUIRED
                 return web.Response(body=body, status=401, headers=_FAILURE)
+            except Unavailable:
+                body = envelope.fail(UNAVAILABLE)
+                return web.Response(body=body, status=503, headers=_FAILURE)
         name = request.path.rpartition("/")[2]
         file = self._folder / name if self._folder else None
         if file is None or not file.is_file():

@@ -1,6 +1,6 @@
 """Finding a path in the table of routes; a part in braces stands for any text."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 
 from aiohttp import web
 
@@ -10,8 +10,8 @@ _NONE: Mapping[str, str] = {}
 class Paths:
     """Knows the table's paths. The exact one goes before one with braces."""
 
-    def __init__(self, paths: Iterable[str]) -> None:
-        self._exact = frozenset(paths)
+    def __init__(self, paths: Collection[str]) -> None:
+        self._exact = frozenset(path for path in paths if "{" not in path)
         self._patterns = [(path, ("/", *path.split("/")[1:])) for path in paths if "{" in path]
 
     def find(self, request: web.Request) -> tuple[str, Mapping[str, str]]:

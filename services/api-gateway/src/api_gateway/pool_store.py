@@ -3,20 +3,24 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from api_gateway.documents import INSTANCES, POOLS
+from api_gateway.documents import INSTANCES, POOLS, WITHOUT_OUTBOX
+from api_gateway.pools import Pools
 from chassis.errors import NotFound
 from chassis.store.port import Delete, Insert, Store, Update, Write, plain
 from contracts.instances import InstanceDocument, InstanceState
 from contracts.pools import PoolDocument
 
-_FIELDS = ("generation", "status_revision", "created", "pending", "spec", "status")
-
 
 class PoolStore:
-    """Over the store port. All raise StoreDown."""
+    """Over the store port; ``pools`` is moved with it. All raise StoreDown."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, pools: Pools) -> None:
         self._store = store
+        self._pools = pools
+
+    async def reread(self) -> None:
+        """Know what others have changed."""
+        self._pools.replace(await self.all())
 
     async def all(self) -> list[PoolDocument]:
         """Every pool, oldest first."""
@@ -56,7 +60,7 @@ class PoolStore:
             "spec.terminate": {"$ne": True},
             "status.state": InstanceState.STARTED,
         }
-        return await self._store.find(INSTANCES, InstanceDocument, where, fields=_FIELDS)
+        return await self._store.find(INSTANCES, InstanceDocument, where, fields=WITHOUT_OUTBOX)
 
 
 def claim(member: InstanceDocument, change: Mapping[str, Any]) -> Update:

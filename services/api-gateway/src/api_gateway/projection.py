@@ -4,7 +4,8 @@ Spec and status of a document move separately, each by its own counter, so that 
 doubled, late or out of order. JSON is encoded at the first read after a change.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 from api_gateway.domain.occupancy import Occupancy
@@ -106,16 +107,22 @@ class Instances:
             self._listed = Listing(items, tag, len(items))
         return self._listed
 
-    def selected(self, selection: InstanceSelection, page: Page) -> Listing:
-        """A part of the public list."""
-        chosen = self._by_age()
+    def selected(
+        self, selection: InstanceSelection, page: Page, pool_id: str | None = None
+    ) -> Listing:
+        """A part of the public list, or of what a pool keeps."""
+        chosen = self._by_age(pool_id)
         if selection:
             chosen = [entry for entry in chosen if _is_selected(selection, entry)]
         return listing_of(chosen, self._encoded, page, _age)
 
-    def kept(self, pool_id: str) -> list[InstanceEntry]:
-        """What a pool keeps that nobody has claimed."""
-        return [entry for entry in self._entries.values() if entry.spec.pool_id == pool_id]
+    def kept(self) -> Mapping[str, list[InstanceStatus]]:
+        """Pool to what it keeps that nobody has claimed and nobody wishes gone."""
+        found: defaultdict[str, list[InstanceStatus]] = defaultdict(list)
+        for entry in self._entries.values():
+            if entry.spec.pool_id is not None and not entry.spec.terminate:
+                found[entry.spec.pool_id].append(entry.status)
+        return found
 
     def encode(self, ids: Iterable[str]) -> None:
         """Encode these now, so that the next list need not."""
@@ -132,13 +139,13 @@ class Instances:
             entry.wrapped = public_instances.wrapped(entry.id, entry.spec, self.flat(entry))
         return entry.wrapped
 
-    def _by_age(self) -> list[InstanceEntry]:
-        """All that somebody has asked for; most arrive in the order of their age."""
-        if not self._in_order:
+    def _by_age(self, pool_id: str | None = None) -> list[InstanceEntry]:
+        """All that somebody has asked for, or what a pool keeps."""
+        if not self._in_order:  # seldom: most arrive in the order of their age
             entries = sorted(self._entries.values(), key=_age)
             self._entries = {entry.id: entry for entry in entries}
             self._in_order = True
-        return [entry for entry in self._entries.values() if not entry.spec.pool_id]
+        return [entry for entry in self._entries.values() if entry.spec.pool_id == pool_id]
 
     def _moved(self, identity: str) -> None:
         self._listed = None

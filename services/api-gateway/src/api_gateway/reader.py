@@ -1,7 +1,7 @@
 """Reads: from the projection, and from the database where the projection may lack something."""
 
 import asyncio
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from api_gateway.domain.paging import Page
 from api_gateway.domain.selection import InstanceSelection, NodeSelection
@@ -13,8 +13,7 @@ from api_gateway.sync import Sync
 from api_gateway.unheard import Unheard
 from chassis.errors import NotFound, Unavailable
 from contracts.groups import GroupDocument
-
-_STARTING_SECONDS = 2.0
+from contracts.instances import InstanceStatus
 
 
 class Reader:
@@ -26,17 +25,22 @@ class Reader:
         self._store = store
         self._unheard = Unheard(projection, sync, store)
 
-    async def instances(self, selection: InstanceSelection, page: Page) -> Listing:
-        """The public list, with what other gateways have accepted up to now, or a part of it."""
-        await self._settle()
-        if page.whole and not selection:
-            return self._view.instances.listed()
-        return self._view.instances.selected(selection, page)
+    async def instances(
+        self, selection: InstanceSelection, page: Page, pool_id: str | None = None
+    ) -> Listing:
+        """The public list, with what other gateways have accepted up to now, or a part of it.
 
-    async def members(self, pool_id: str) -> list[InstanceEntry]:
-        """What a pool keeps that nobody has claimed."""
+        ``pool_id``: what this pool keeps instead.
+        """
         await self._settle()
-        return self._view.instances.kept(pool_id)
+        if page.whole and not selection and pool_id is None:
+            return self._view.instances.listed()
+        return self._view.instances.selected(selection, page, pool_id)
+
+    async def members(self) -> Mapping[str, list[InstanceStatus]]:
+        """Pool to what it keeps that nobody has claimed and nobody wishes gone."""
+        await self._settle()
+        return self._view.instances.kept()
 
     async def instance(self, identity: str) -> InstanceEntry:
         """One instance; NotFound."""
@@ -76,15 +80,11 @@ class Reader:
         """The public object of one instance."""
         return self._view.instances.flat(entry)
 
-    def wrapped(self, entry: InstanceEntry) -> bytes:
-        """The element of the public list of one instance."""
-        return self._view.instances.wrapped(entry)
-
     async def nodes(
         self, selection: NodeSelection, page: Page, only: frozenset[str] | None = None
     ) -> Listing:
         """The public list, or a part of it; ``only`` those of some nodes."""
-        await self._sync.wait_loaded(_STARTING_SECONDS)
+        await self._sync.wait_loaded()
         return self._view.nodes.listed(selection, page, only)
 
     async def node(self, identity: str) -> NodeEntry:
@@ -110,7 +110,7 @@ class Reader:
 
     async def groups(self) -> Sequence[GroupDocument]:
         """All node groups."""
-        await self._sync.wait_loaded(_STARTING_SECONDS)
+        await self._sync.wait_loaded()
         return tuple(self._view.groups.by_id.values())
 
     async def group(self, identity: str) -> GroupDocument:
@@ -127,7 +127,7 @@ class Reader:
         if self._sync.fresh:
             await self._unheard.read()
             return
-        await self._sync.wait_loaded(_STARTING_SECONDS)
+        await self._sync.wait_loaded()
         try:
             await self._sync.read_pending()
         except Unavailable:

@@ -1,5 +1,6 @@
 """The registry's logs, passed on as they come: nothing is held but the piece on its way."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 
 import aiohttp
@@ -41,7 +42,7 @@ class RegistryLogs:
 
     async def start(self) -> None:
         """See Part."""
-        timeout = aiohttp.ClientTimeout(total=None, connect=self._begin, sock_read=_QUIET_SECONDS)
+        timeout = aiohttp.ClientTimeout(total=None, sock_read=_QUIET_SECONDS)
         self._session = aiohttp.ClientSession(
             timeout=timeout, auto_decompress=False, headers=self._credentials
         )
@@ -81,7 +82,8 @@ class RegistryLogs:
         assert self._session is not None
         url = self._url.joinpath(path.lstrip("/"))
         try:
-            response = await self._session.get(url, params=query, headers=headers)
+            async with asyncio.timeout(self._begin):
+                response = await self._session.get(url, params=query, headers=headers)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             reason = str(error) or type(error).__name__
             raise RegistryUnreachable(f"registry unreachable: {reason}") from error

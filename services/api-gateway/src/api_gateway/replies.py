@@ -8,6 +8,7 @@ from api_gateway.public import envelope
 from api_gateway.public.problem import PROBLEM, problem
 
 NOT_MODIFIED = 304
+UNAVAILABLE = "temporarily unavailable, try again later"
 
 
 class Failure(NamedTuple):

@@ -7,14 +7,13 @@ any other has accepted, and "all nodes" are all there are.
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from api_gateway.documents import DISTRIBUTIONS, IMAGE_REQUESTS, NODES, Marks
+from api_gateway.documents import DISTRIBUTIONS, IMAGE_REQUESTS, NODES, WITHOUT_OUTBOX, Marks
 from api_gateway.wishes import in_group
 from chassis.errors import NotFound
 from chassis.store.port import Store
 from contracts.distributions import DistributionDocument
 from contracts.images import ImageRequestDocument
 
-_FIELDS = ("generation", "status_revision", "created", "pending", "spec", "status")
 _OLDEST_FIRST = (("created", 1), ("_id", 1))
 _STAYING = {"spec.remove": {"$ne": True}, "status.left": {"$ne": True}}
 
@@ -34,7 +33,7 @@ class RequestStore:
     async def distributions(self) -> list[DistributionDocument]:
         """All, oldest first."""
         return await self._store.find(
-            DISTRIBUTIONS, DistributionDocument, {}, sort=_OLDEST_FIRST, fields=_FIELDS
+            DISTRIBUTIONS, DistributionDocument, {}, sort=_OLDEST_FIRST, fields=WITHOUT_OUTBOX
         )
 
     async def distribution(self, identity: str) -> DistributionDocument:
@@ -59,7 +58,7 @@ class RequestStore:
     async def images(self) -> list[ImageRequestDocument]:
         """All, oldest first."""
         return await self._store.find(
-            IMAGE_REQUESTS, ImageRequestDocument, {}, sort=_OLDEST_FIRST, fields=_FIELDS
+            IMAGE_REQUESTS, ImageRequestDocument, {}, sort=_OLDEST_FIRST, fields=WITHOUT_OUTBOX
         )
 
     async def image(self, identity: str) -> ImageRequestDocument:

@@ -1,16 +1,14 @@
 """From a start request to durable instances, once per idempotency key."""
 
 import uuid
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Sequence
 
 from api_gateway.admission import Admission
 from api_gateway.catalogue import Catalogue
 from api_gateway.configuration import Configuration
 from api_gateway.documents import Remembered
-from api_gateway.domain.honour import objection
 from api_gateway.domain.start_request import StartRequest
-from api_gateway.mac_store import MacStore
-from api_gateway.reader import Reader
+from api_gateway.feasibility import Feasibility
 from api_gateway.store import GatewayStore
 from chassis import tracing
 from chassis.clock import Clock
@@ -26,17 +24,15 @@ class Starts:
     def __init__(
         self,
         store: GatewayStore,
-        reader: Reader,
         catalogue: Catalogue,
         admission: Admission,
-        macs: MacStore,
+        feasibility: Feasibility,
         clock: Clock,
         configuration: Configuration,
     ) -> None:
         self._store = store
-        self._reader = reader
         self._catalogue = catalogue
-        self._macs = macs
+        self._feasibility = feasibility
         self._admission = admission
         self._clock = clock
         self._configuration = configuration
@@ -65,11 +61,7 @@ class Starts:
         self, request: StartRequest, actor: str, request_id: str
     ) -> list[InstanceDocument]:
         spec = await self._spec(request, actor, request_id)
-        if spec.overrides.mac_address is not None:
-            await self._check_managed()
-        reason = objection(spec, request.count, await self._candidates(spec))
-        if reason is not None:
-            raise Refused(reason)
+        await self._feasibility.check(spec, request.count)
         now = self._clock.now()
         status = InstanceStatus(changed=now)
         return [
@@ -100,19 +92,3 @@ class Starts:
             start_request_id=request_id,
             trace=tracing.inject(),
         )
-
-    async def _check_managed(self) -> None:
-        """Documented: an address may be asked for only where addresses are managed."""
-        try:
-            await self._macs.pool()
-        except Refused as error:
-            raise Refused(f"mac_address: {error}") from None
-
-    async def _candidates(self, spec: InstanceSpec) -> Iterable[Collection[str]]:
-        """Capabilities of the nodes that may take it; NotFound names what does not exist."""
-        if spec.group_id is not None:
-            await self._reader.group(spec.group_id)
-        if spec.node_id is not None:
-            node = await self._reader.node(spec.node_id)
-            return [node.status.facts.capabilities]
-        return self._reader.capabilities()

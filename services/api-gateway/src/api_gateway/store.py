@@ -17,6 +17,7 @@ from api_gateway.documents import (
     REVISIONS,
     STATS,
     TEMPLATES,
+    WITHOUT_OUTBOX,
     Marks,
     Remembered,
     Revision,
@@ -32,8 +33,6 @@ from contracts.stats import StatsDocument
 from contracts.templates import TemplateDocument
 
 RESTARTABLE = (InstanceState.STARTED, InstanceState.STOPPED)
-
-_FIELDS = ("generation", "status_revision", "created", "pending", "spec", "status")
 
 
 class GatewayStore:
@@ -54,13 +53,13 @@ class GatewayStore:
     async def instances(self, ids: Sequence[str]) -> list[InstanceDocument]:
         """These instances, oldest first."""
         where = {"_id": {"$in": list(ids)}}
-        found = await self._store.find(INSTANCES, InstanceDocument, where, fields=_FIELDS)
+        found = await self._store.find(INSTANCES, InstanceDocument, where, fields=WITHOUT_OUTBOX)
         return sorted(found, key=lambda document: document.created)
 
     async def pending_instances(self) -> list[InstanceDocument]:
         """Instances with a wish that their owner has not seen yet."""
         return await self._store.find(
-            INSTANCES, InstanceDocument, {"pending": True}, fields=_FIELDS
+            INSTANCES, InstanceDocument, {"pending": True}, fields=WITHOUT_OUTBOX
         )
 
     async def pending_generations(self) -> dict[str, int]:
@@ -76,7 +75,7 @@ class GatewayStore:
     async def nodes(self, ids: Sequence[str]) -> list[NodeDocument]:
         """These nodes."""
         where = {"_id": {"$in": list(ids)}}
-        return await self._store.find(NODES, NodeDocument, where, fields=_FIELDS)
+        return await self._store.find(NODES, NodeDocument, where, fields=WITHOUT_OUTBOX)
 
     async def node(self, identity: str) -> NodeDocument | None:
         """One node."""
@@ -200,7 +199,7 @@ class GatewayStore:
             "$inc": {"generation": 1, "spec.upgrades": 1},
         }
         await self._store.write([UpdateMany(collection=NODES, where=where, change=change)])
-        return await self._store.find(NODES, NodeDocument, where, fields=_FIELDS)
+        return await self._store.find(NODES, NodeDocument, where, fields=WITHOUT_OUTBOX)
 
     async def regroup_nodes(
         self, node_ids: Sequence[str], groups: Mapping[str, Any], actor: str, request_id: str

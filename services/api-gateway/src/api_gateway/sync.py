@@ -29,6 +29,7 @@ _SLICE = 100
 """Documents that are encoded before others get their turn."""
 
 _RETRY_PAUSE = 1.0
+_STARTING_SECONDS = 2.0
 _log = structlog.get_logger()
 
 
@@ -80,7 +81,7 @@ class Sync:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
 
-    async def wait_loaded(self, seconds: float) -> None:
+    async def wait_loaded(self, seconds: float = _STARTING_SECONDS) -> None:
         """Return once the projection was complete; Unavailable after ``seconds``."""
         try:
             async with asyncio.timeout(seconds):

@@ -16,7 +16,7 @@ from api_gateway.packages import Packages
 from api_gateway.paths import Paths
 from api_gateway.public import envelope
 from api_gateway.public.problem import PROBLEM
-from api_gateway.replies import Failure, Reply, as_problem, failed
+from api_gateway.replies import UNAVAILABLE, Failure, Reply, as_problem, failed
 from chassis.errors import (
     Conflict,
     Forbidden,
@@ -191,7 +191,7 @@ _FAILURES: tuple[tuple[tuple[type[Exception], ...], int, str | None], ...] = (
     ((Refused, NotFound, Conflict), 200, None),
     ((Forbidden,), 403, None),
     ((TooManyTries,), 429, None),
-    ((Unavailable,), 503, "temporarily unavailable, try again later"),
+    ((Unavailable,), 503, UNAVAILABLE),
     ((web.HTTPRequestTimeout,), 408, None),
     ((web.HTTPRequestEntityTooLarge,), 413, None),
     (

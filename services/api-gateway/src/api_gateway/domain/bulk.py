@@ -26,8 +26,18 @@ def read_bulk(fields: Fields) -> Bulk | None:
             raise fields.bad("ids", f"at most {MAX_IDS} ids")
         return Bulk(ids=ids)
     bulk = Bulk(
-        external_id=fields.text("external_id"),
-        group_id=fields.text("group_id"),
-        metadata=read_metadata(fields) or None,
+        external_id=_filter(fields, "external_id"),
+        group_id=_filter(fields, "group_id"),
+        metadata=read_metadata(fields),
     )
+    if bulk.metadata == {}:
+        raise fields.bad("metadata", "at least one key")
     return None if bulk == Bulk() else bulk
+
+
+def _filter(fields: Fields, name: str) -> str | None:
+    """An empty one is refused: a variable that a script forgot to set would widen the choice."""
+    text = fields.text_as_given(name)
+    if text == "":
+        raise fields.bad(name, "a string that is not empty")
+    return text

@@ -1,5 +1,6 @@
 """The public distribution: what was asked, and how far each node is."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 import msgspec
@@ -36,8 +37,11 @@ class PublicDistribution(msgspec.Struct, frozen=True, kw_only=True):
 _encode = msgspec.json.Encoder().encode
 
 
-def distribution(document: DistributionDocument) -> bytes:
-    """The distribution as the wire shows it; the nodes meant, until the registry has begun."""
+def distribution(document: DistributionDocument, only: Collection[str] | None = None) -> bytes:
+    """The distribution as the wire shows it; the nodes meant, until the registry has begun.
+
+    ``only`` these of its nodes are shown.
+    """
     spec, status = document.spec, document.status
     nodes = status.nodes or dict.fromkeys(spec.node_ids, NodePull())
     return _encode(
@@ -48,7 +52,9 @@ def distribution(document: DistributionDocument) -> bytes:
                 time_requested=document.created,
             ),
             distribute_status={
-                node_id: _progress(pull, canceled=spec.cancel) for node_id, pull in nodes.items()
+                node_id: _progress(pull, canceled=spec.cancel)
+                for node_id, pull in nodes.items()
+                if only is None or node_id in only
             },
         )
     )

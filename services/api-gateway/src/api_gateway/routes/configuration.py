@@ -1,6 +1,5 @@
 """``/api/v1/config``: settings of the whole cloud (an addition of ours)."""
 
-import platform
 import uuid
 from collections.abc import Sequence
 from typing import Any
@@ -10,13 +9,14 @@ import msgspec
 
 from api_gateway.configuration import Configuration
 from api_gateway.domain.fields import Fields
+from api_gateway.happened import happened
 from api_gateway.outbox import Outbox
 from api_gateway.public import envelope
 from api_gateway.web import Call, Routes
 from chassis.clock import Clock
 from chassis.store.port import Write
 from contracts.configuration import CLOUD, ConfigurationChanged, ConfigurationDocument
-from contracts.events import EventHappened, EventKind, EventType
+from contracts.events import EventHappened, EventKind
 
 _NAMESPACE = uuid.UUID("2d1f9f0e-6f0a-4a67-9e0a-0d6c0c7b1e55")
 
@@ -62,18 +62,9 @@ class ConfigurationRoutes:
     def _event(
         self, document: ConfigurationDocument, sets: dict[str, Any], call: Call
     ) -> EventHappened:
-        return EventHappened(
-            id=_message_id(document, EventKind.CONFIG_CHANGED),
-            kind=EventKind.CONFIG_CHANGED,
-            event_type=EventType.API,
-            sub_type="configAction",
-            subject=CLOUD,
-            at=self._clock.now(),
-            machine=platform.node(),
-            actor=call.actor,
-            request_id=call.request_id,
-            fields=dict(sets),
-        )
+        kind, at = EventKind.CONFIG_CHANGED, self._clock.now()
+        identity = _message_id(document, kind)
+        return happened(call, kind, ("configAction", CLOUD), sets, identity=identity, at=at)
 
 
 def _sets(fields: Fields) -> dict[str, Any]:

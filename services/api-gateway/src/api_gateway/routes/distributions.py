@@ -16,6 +16,7 @@ from api_gateway.reader import Reader
 from api_gateway.request_store import RequestStore
 from api_gateway.web import Call, Routes
 from chassis.clock import Clock
+from chassis.errors import Forbidden
 from contracts.distributions import (
     CancelDistribution,
     Distribute,
@@ -56,13 +57,12 @@ class DistributionRoutes:
         }
 
     async def get(self, call: Call) -> bytes:
-        """All distributions, oldest first, or one."""
-        identity = call.query("id")
+        """All distributions, oldest first, or one, with the nodes that the caller may see."""
+        identity, seen = call.query("id"), call.access.nodes(nodes.LIST)
         if identity is None:
-            return envelope.ok_list(
-                [encode(known) for known in await self._requests.distributions()]
-            )
-        return envelope.ok(encode(await self._requests.distribution(identity)))
+            known = await self._requests.distributions()
+            return envelope.ok_list([encode(document, seen) for document in known])
+        return envelope.ok(encode(await self._requests.distribution(identity), seen))
 
     async def create(self, call: Call) -> bytes:
         """Have a tag on these nodes, those of a group, or all there are now."""
@@ -90,10 +90,13 @@ class DistributionRoutes:
     async def cancel(self, call: Call) -> bytes:
         """Stop what is still being pulled; OK also when nothing is."""
         identity = (await call.parameters()).required_text("id")
+        document = await self._requests.distribution(identity)
+        permitted = call.access.nodes(nodes.DISTRIBUTE)
+        meant = {*document.spec.node_ids, *document.status.nodes}
+        if permitted is not None and not meant <= permitted:
+            raise Forbidden
         if await self._requests.cancel_distribution(identity, call.actor):
             self._outgoing.send([CancelDistribution(request_id=identity, actor=call.actor)])
-        else:
-            await self._requests.distribution(identity)
         return envelope.OK
 
     async def _spec(self, fields: Fields, call: Call) -> DistributionSpec:
@@ -105,6 +108,8 @@ class DistributionRoutes:
         by = nodes.chosen_group(call.access, fields.text("group"))
         nodes.require(call.access, nodes.DISTRIBUTE, chosen, by)
         node_ids = await self._nodes(chosen, group_id)
+        if not node_ids and call.access.nodes(nodes.DISTRIBUTE, by) is not None:
+            raise Forbidden  # nobody chosen means whoever joins before the registry looks
         return DistributionSpec(
             template=await self._catalogue.resolve(template_id, tag, version),
             registry=await self._configuration.registry(),

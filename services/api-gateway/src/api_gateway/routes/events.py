@@ -7,6 +7,7 @@ import msgspec
 
 from api_gateway.domain.fields import BadField
 from api_gateway.domain.moments import moment_of
+from api_gateway.domain.paging import whole_number
 from api_gateway.event_feed import EventFeed
 from api_gateway.event_reader import EventReader, Selection
 from api_gateway.public import envelope
@@ -21,6 +22,7 @@ _ALL = 2**53
 _LAST_EVENT = "Last-Event-ID"
 _LINES = "application/x-ndjson"
 _ORDERS = ("asc", "desc")
+_OF_THE_PAST = ("since", "until", "before")
 _encode = msgspec.json.Encoder(order="sorted").encode
 
 
@@ -58,11 +60,14 @@ class EventRoutes:
     async def follow(self, call: Call) -> Stream:
         """Server-sent events as they happen: those after ``Last-Event-ID`` (or ``after``) first.
 
-        Filters as above. An event's id is its sequence.
+        Filters by kind, subject and type. An event's id is its sequence.
         """
+        for name in _OF_THE_PAST:
+            if call.query(name) is not None:
+                raise BadField(name, "nothing here: what is followed goes on")
         selection = _selection(call)
         last = call.header(_LAST_EVENT)
-        after = selection.after if last is None else _whole(_LAST_EVENT, last, _ALL)
+        after = selection.after if last is None else whole_number(_LAST_EVENT, last, 0, _ALL)
         position = await self._feed.start_of(after)
         return Stream(pieces=self._feed.follow(position, selection), content_type=EVENT_STREAM)
 
@@ -101,10 +106,4 @@ def _selection(call: Call) -> Selection:
 
 def _number(call: Call, name: str, most: int = _ALL) -> int | None:
     text = call.query(name)
-    return None if text is None else _whole(name, text, most)
-
-
-def _whole(name: str, text: str, most: int) -> int:
-    if not text.isdecimal() or not text.isascii() or int(text) > most:
-        raise BadField(name, f"a whole number up to {most}")
-    return int(text)
+    return None if text is None else whole_number(name, text, 0, most)

@@ -1,16 +1,17 @@
 """``/api/v1/group``: node groups. They are all wish, so the gateway owns and announces them."""
 
-import platform
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
 
+from api_gateway.contended import contended
 from api_gateway.documents import GROUPS
 from api_gateway.domain.fields import Fields
 from api_gateway.domain.membership import makes_cycle
 from api_gateway.domain.quota_request import read_quota
+from api_gateway.happened import happened
 from api_gateway.outbox import Outbox
 from api_gateway.outgoing import Outgoing
 from api_gateway.public import envelope
@@ -21,17 +22,15 @@ from api_gateway.sync import Sync
 from api_gateway.web import Call, Routes
 from api_gateway.wishes import clear_members
 from chassis.clock import Clock
-from chassis.errors import Conflict, NotFound, Refused, Unavailable
+from chassis.errors import NotFound, Refused
 from chassis.store.port import Delete, Insert, Update, Write, plain
-from contracts.events import EventHappened, EventKind, EventType
+from contracts.events import EventHappened, EventKind
 from contracts.groups import GroupChanged, GroupDocument, GroupRemoved
 from contracts.messages import Message, tag_of
 from contracts.nodes import ConfigureNode
 
 Decide: TypeAlias = Callable[[Mapping[str, GroupDocument]], Sequence[Write]]
 """From the groups as stored to what is to be written."""
-
-_TRIES = 5
 
 
 class GroupRoutes:
@@ -146,32 +145,22 @@ class GroupRoutes:
         return envelope.OK
 
     async def _write(self, decide: Decide) -> None:
-        """Decide on the groups as they are, write; again when somebody was faster."""
-        for _ in range(_TRIES):
+        """Decide on the groups as they are, and write."""
+
+        async def attempt() -> None:
             revision = await self._store.groups_revision()
             groups = {known.id: known for known in await self._store.groups()}
-            try:
-                await self._store.write_groups(revision, decide(groups))
-            except Conflict:
-                continue
-            await self._sync.reread_groups()
-            await self._outbox.flush_now()
-            return
-        raise Unavailable("groups are being changed by others all the time")
+            await self._store.write_groups(revision, decide(groups))
+
+        await contended("groups are being", attempt)
+        await self._sync.reread_groups()
+        await self._outbox.flush_now()
 
     def _event(self, kind: EventKind, document: GroupDocument, call: Call) -> EventHappened:
-        return EventHappened(
-            id=_message_id(document, kind),
-            kind=kind,
-            event_type=EventType.API,
-            sub_type="groupAction",
-            subject=document.id,
-            at=self._clock.now(),
-            machine=platform.node(),
-            actor=call.actor,
-            request_id=call.request_id,
-            fields={"group_id": document.id, "group_name": document.name},
-        )
+        fields = {"group_id": document.id, "group_name": document.name}
+        identity, at = _message_id(document, kind), self._clock.now()
+        subject = ("groupAction", document.id)
+        return happened(call, kind, subject, fields, identity=identity, at=at)
 
 
 def _changed(document: GroupDocument) -> GroupChanged:

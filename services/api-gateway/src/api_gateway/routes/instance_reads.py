@@ -23,16 +23,13 @@ class InstanceReads:
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
 
-    async def get(self, call: Call) -> Reply | bytes:
+    async def get(self, call: Call) -> Reply:
         """One instance, flat, or all, wrapped; those that a pool keeps with ``pool`` only."""
         identity, pool = call.query("id"), call.query("pool")
         if identity is not None:
             return await self._one(call, identity)
-        if pool is not None:
-            members = await self._reader.members(pool)
-            return envelope.ok_list([self._reader.wrapped(member) for member in members])
         selection, page = InstanceSelection(call.queries), read_page(call.queries)
-        return listed(call, await self._reader.instances(selection, page))
+        return listed(call, await self._reader.instances(selection, page, pool))
 
     async def explain(self, call: Call) -> bytes:
         """Why an instance waits, and what would change it."""

@@ -88,7 +88,7 @@ class InstanceRoutes:
         if not (0 < len(key) <= _MAX_KEY and key.isprintable()):
             raise BadField(_KEY_HEADER, f"1 to {_MAX_KEY} printable characters")
         if call.actor:
-            key = f"{call.actor} {key}"
+            key = msgspec.json.encode((call.actor, key)).decode()
         sha256 = hashlib.sha256(await call.raw()).hexdigest()
         return await self._starts.accept_once(request, call.actor, call.request_id, key, sha256)
 

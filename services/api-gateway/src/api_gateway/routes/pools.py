@@ -1,6 +1,5 @@
 """``/api/v1/pool``: warm pools. They are all wish, so the gateway owns and announces them."""
 
-import platform
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -9,17 +8,20 @@ import msgspec
 
 from api_gateway.catalogue import Catalogue
 from api_gateway.configuration import Configuration
+from api_gateway.contended import contended
 from api_gateway.domain.fields import MissingField
 from api_gateway.domain.pool_request import read_pool
+from api_gateway.feasibility import Feasibility
+from api_gateway.happened import happened
 from api_gateway.outbox import Outbox
 from api_gateway.pool_store import PoolStore
-from api_gateway.pools import Pools
 from api_gateway.public import envelope
 from api_gateway.public.pools import pool as encode
 from api_gateway.reader import Reader
 from api_gateway.web import Call, Routes
 from chassis.clock import Clock
-from contracts.events import EventHappened, EventKind, EventType
+from contracts.events import EventHappened, EventKind
+from contracts.instances import InstanceSpec
 from contracts.messages import tag_of
 from contracts.pools import POOL_PRIORITY, PoolChanged, PoolDocument, PoolRemoved
 
@@ -30,17 +32,17 @@ class PoolRoutes:
     def __init__(
         self,
         store: PoolStore,
-        pools: Pools,
         reader: Reader,
         catalogue: Catalogue,
+        feasibility: Feasibility,
         outbox: Outbox,
         clock: Clock,
         configuration: Configuration,
     ) -> None:
         self._store = store
-        self._pools = pools
         self._reader = reader
         self._catalogue = catalogue
+        self._feasibility = feasibility
         self._outbox = outbox
         self._clock = clock
         self._configuration = configuration
@@ -56,16 +58,13 @@ class PoolRoutes:
             }
         }
 
-    async def reread(self) -> None:
-        """Know what others have changed."""
-        self._pools.replace(await self._store.all())
-
     async def get(self, call: Call) -> bytes:
         """All pools; with ``id`` one, flat."""
         identity = call.query("id")
-        if identity is not None:
-            return envelope.ok(await self._public(await self._store.one(identity)))
-        return envelope.ok_list([await self._public(known) for known in await self._store.all()])
+        known = await self._store.all() if identity is None else [await self._store.one(identity)]
+        members = await self._reader.members()
+        public = [encode(pool, members[pool.id]) for pool in known]
+        return envelope.ok_list(public) if identity is None else envelope.ok(public[0])
 
     async def create(self, call: Call) -> bytes:
         """Make a pool; the answer is the pool."""
@@ -83,58 +82,60 @@ class PoolRoutes:
         messages = [_changed(document), self._event(EventKind.POOL_CREATED, document, call)]
         await self._store.add(document, self._outbox.writes(messages))
         await self._announced()
-        return envelope.ok(await self._public(document))
+        return envelope.ok(encode(document, ()))
 
     async def update(self, call: Call) -> bytes:
         """Change the given parts; members that no longer fit are replaced."""
-        known = await self._store.one(call.required_query("id"))
+        identity = call.required_query("id")
         registry = await self._configuration.registry()
         sets = read_pool(await call.fields()) | {"registry": registry}
-        document = _moved_on(known, sets)
-        await self._check(document)
-        messages = [_changed(document), self._event(EventKind.POOL_UPDATED, document, call)]
-        await self._store.change(known, sets, self._outbox.writes(messages))
+
+        async def attempt() -> None:
+            known = await self._store.one(identity)
+            document = _moved_on(known, sets)
+            await self._check(document)
+            messages = [_changed(document), self._event(EventKind.POOL_UPDATED, document, call)]
+            await self._store.change(known, sets, self._outbox.writes(messages))
+
+        await contended("the pool is being", attempt)
         await self._announced()
         return envelope.OK
 
     async def delete(self, call: Call) -> bytes:
         """Remove a pool; what it keeps and nobody has claimed ends."""
         identity = call.query("id") or (await call.fields_or_none()).required_text("id")
-        known = await self._store.one(identity)
-        gone = _moved_on(known, {})
-        removed = PoolRemoved(id=_message_id(gone, tag_of(PoolRemoved)), pool_id=identity)
-        messages = [removed, self._event(EventKind.POOL_DELETED, gone, call)]
-        await self._store.remove(known, self._outbox.writes(messages))
+
+        async def attempt() -> None:
+            known = await self._store.one(identity)
+            gone = _moved_on(known, {})
+            removed = PoolRemoved(id=_message_id(gone, tag_of(PoolRemoved)), pool_id=identity)
+            messages = [removed, self._event(EventKind.POOL_DELETED, gone, call)]
+            await self._store.remove(known, self._outbox.writes(messages))
+
+        await contended("the pool is being", attempt)
         await self._announced()
         return envelope.OK
 
     async def _check(self, document: PoolDocument) -> None:
-        """Refused or NotFound when no member could ever be made."""
-        await self._catalogue.resolve(document.template_id, document.tag, None)
-        if document.group_id is not None:
-            await self._reader.group(document.group_id)
+        """Refused or NotFound when its members could never be made."""
+        template = await self._catalogue.resolve(document.template_id, document.tag, None)
+        member = InstanceSpec(
+            template=template,
+            registry=document.registry,
+            group_id=document.group_id,
+            overrides=document.overrides,
+        )
+        sizes = (document.size, *(shift.size for shift in document.schedule))
+        await self._feasibility.check(member, max(sizes))
 
     async def _announced(self) -> None:
-        await self.reread()
+        await self._store.reread()
         await self._outbox.flush_now()
 
-    async def _public(self, document: PoolDocument) -> bytes:
-        members = await self._reader.members(document.id)
-        return encode(document, [member.status for member in members if not member.spec.terminate])
-
     def _event(self, kind: EventKind, document: PoolDocument, call: Call) -> EventHappened:
-        return EventHappened(
-            id=_message_id(document, kind),
-            kind=kind,
-            event_type=EventType.API,
-            sub_type="poolAction",
-            subject=document.id,
-            at=self._clock.now(),
-            machine=platform.node(),
-            actor=call.actor,
-            request_id=call.request_id,
-            fields={"pool_id": document.id, "pool_name": document.name},
-        )
+        fields = {"pool_id": document.id, "pool_name": document.name}
+        identity, at = _message_id(document, kind), self._clock.now()
+        return happened(call, kind, ("poolAction", document.id), fields, identity=identity, at=at)
 
 
 def _moved_on(known: PoolDocument, sets: Mapping[str, Any]) -> PoolDocument:

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from api_gateway.auth import nodes
 from api_gateway.public import envelope
 from api_gateway.resources import Resources
 from api_gateway.web import Call, Routes
@@ -17,15 +18,16 @@ class ResourceRoutes:
         """Path to verb to function."""
         return {"/api/v1/usb": {"GET": self.usb}, "/api/v1/vlan": {"GET": self.vlan}}
 
-    async def usb(self, _call: Call) -> bytes:
-        """How many devices of each claim are available and busy."""
-        counts = await self._resources.usb()
+    async def usb(self, call: Call) -> bytes:
+        """How many devices of each claim are available and busy on the nodes that one may see."""
+        counts = await self._resources.usb(call.access.nodes(nodes.LIST))
         body = {
             claim: {"available": available, "busy": busy}
             for claim, (available, busy) in counts.items()
         }
         return envelope.ok(msgspec.json.encode(body))
 
-    async def vlan(self, _call: Call) -> bytes:
-        """The ids of the VLANs known to any node."""
-        return envelope.ok(msgspec.json.encode(await self._resources.vlans()))
+    async def vlan(self, call: Call) -> bytes:
+        """The ids of the VLANs known to any node that the caller may see."""
+        ids = await self._resources.vlans(call.access.nodes(nodes.LIST))
+        return envelope.ok(msgspec.json.encode(ids))

@@ -16,7 +16,6 @@ from chassis.errors import Unavailable
 from contracts.stats import StatsDocument
 
 _DIGITS = 3
-_STARTING_SECONDS = 2.0
 _FIGURES = (
     "average_queue_time",
     "tasks_per_second",
@@ -47,7 +46,7 @@ class StatsRoutes:
         stats = await self._store.stats()
         if stats is None:
             raise Unavailable("no scheduler has led yet")
-        await self._sync.wait_loaded(_STARTING_SECONDS)
+        await self._sync.wait_loaded()
         body = _figures(stats) | {
             "updated": stats.at,
             "instances": Counter(

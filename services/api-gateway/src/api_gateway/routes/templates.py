@@ -17,8 +17,6 @@ from api_gateway.sync import Sync
 from api_gateway.web import Call, Routes
 from contracts.templates import TemplateDocument
 
-_STARTING_SECONDS = 2.0
-
 
 class TemplateRoutes:
     """What the registry holds."""
@@ -44,7 +42,7 @@ class TemplateRoutes:
         identity = call.query("id")
         if identity is not None:
             return envelope.ok(detailed(await self._catalogue.template(identity)))
-        await self._sync.wait_loaded(_STARTING_SECONDS)
+        await self._sync.wait_loaded()
         encode = brief if call.query("apiVer") == "v1" else short
         page, names = read_page(call.queries), frozenset(call.queries("name"))
         chosen = [t for t in self._templates.by_id.values() if not names or t.name in names]

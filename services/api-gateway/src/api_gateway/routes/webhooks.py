@@ -1,6 +1,5 @@
 """``/api/v1/webhook``: receivers of events."""
 
-import platform
 import secrets
 import uuid
 from base64 import b64encode
@@ -9,6 +8,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from api_gateway.contended import contended
 from api_gateway.domain.fields import BadField, Fields
 from api_gateway.domain.moments import moment_of
 from api_gateway.domain.webhook_request import (
@@ -20,6 +20,7 @@ from api_gateway.domain.webhook_request import (
 )
 from api_gateway.endpoint_store import EndpointStore
 from api_gateway.event_reader import EventReader, Selection
+from api_gateway.happened import happened
 from api_gateway.outbox import Outbox
 from api_gateway.outgoing import Outgoing
 from api_gateway.public import envelope
@@ -27,8 +28,8 @@ from api_gateway.public.webhooks import attempt as encode_attempt
 from api_gateway.public.webhooks import webhook as encode
 from api_gateway.web import Call, Routes
 from chassis.clock import Clock
-from chassis.errors import Conflict, NotFound, Refused, Unavailable
-from contracts.events import EventHappened, EventKind, EventType
+from chassis.errors import NotFound, Refused
+from contracts.events import EventHappened, EventKind
 from contracts.webhooks import (
     EVENT_LOG,
     EndpointChanged,
@@ -43,7 +44,6 @@ from contracts.webhooks import (
 Decide: TypeAlias = Callable[[EndpointDocument], Mapping[str, Any]]
 """From the endpoint as stored to what is to be set in its wish."""
 
-_TRIES = 5
 _MOST_REPLAYS = 20
 _MOST = 2**53
 _KEY_BYTES = 32
@@ -188,40 +188,28 @@ class WebhookRoutes:
     async def _change(
         self, identity: str, decide: Decide, call: Call, kind: EventKind | None = None
     ) -> EndpointDocument:
-        """Decide on the endpoint as it is, write; again when somebody was faster.
+        """Decide on the endpoint as it is, and write; the endpoint as it was decided on."""
 
-        The answer is the endpoint as it was decided on.
-        """
-        for _ in range(_TRIES):
+        async def attempt() -> EndpointDocument:
             known = await self._known(identity)
-            sets, generation = decide(known), known.generation + 1
-            grown = msgspec.structs.replace(known, generation=generation)
+            grown = msgspec.structs.replace(known, generation=known.generation + 1)
             events = [self._event(kind, grown, call)] if kind else []
-            try:
-                await self._endpoints.wish(known, sets, self._outbox.writes(events))
-            except Conflict:
-                continue
-            await self._say(identity, generation)
+            await self._endpoints.wish(known, decide(known), self._outbox.writes(events))
             return known
-        raise Unavailable("the webhook is being changed by others all the time")
+
+        known = await contended("the webhook is being", attempt)
+        await self._say(identity, known.generation + 1)
+        return known
 
     async def _say(self, identity: str, generation: int) -> None:
         self._outgoing.send([EndpointChanged(endpoint_id=identity, generation=generation)])
         await self._outbox.flush_now()
 
     def _event(self, kind: EventKind, document: EndpointDocument, call: Call) -> EventHappened:
-        return EventHappened(
-            id=message_id(document.id, document.generation, kind),
-            kind=kind,
-            event_type=EventType.API,
-            sub_type="webhookAction",
-            subject=document.id,
-            at=self._clock.now(),
-            machine=platform.node(),
-            actor=call.actor,
-            request_id=call.request_id,
-            fields={"endpoint_id": document.id, "description": document.spec.description},
-        )
+        fields = {"endpoint_id": document.id, "description": document.spec.description}
+        identity = message_id(document.id, document.generation, kind)
+        subject = ("webhookAction", document.id)
+        return happened(call, kind, subject, fields, identity=identity, at=self._clock.now())
 
     async def _chosen(self, fields: Fields) -> Replay:
         """Exactly one of: ``event_id``, sequences, times, ``failed``. BadField, Refused."""
