@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 
 import aio_pika
@@ -174,9 +175,14 @@ class AmqpBus:
         factory = TapFactory()
         connection = aio_pika.Connection(self._url)
         connection.kwargs["transport_factory"] = factory
-        await connection.connect(timeout=_CONNECT_LIMIT)
+        try:
+            await connection.connect(timeout=_CONNECT_LIMIT)
+        except BaseException:
+            await _close(connection)
+            raise
         assert connection.transport is not None
-        return Opened(connection.transport.connection, factory.tap, connection.close)
+        close = partial(_close, connection)
+        return Opened(connection.transport.connection, factory.tap, close)
 
     async def _declare_exchange(self, opened: Opened) -> None:
         channel = await opened.channel()
@@ -213,3 +219,11 @@ class AmqpBus:
     def _lost(self) -> None:
         CONNECTED.set(0)
         self._publishing.drop()
+
+
+async def _close(connection: aio_pika.Connection) -> None:
+    """Close it for good: one left open closes itself when collected, in whatever thread that is."""
+    try:
+        await connection.close()
+    finally:
+        await connection.close()  # its transport is gone by now: only says that it is closed
