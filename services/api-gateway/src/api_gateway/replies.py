@@ -1,13 +1,16 @@
 """Answers that carry more than a body."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NamedTuple
+
+import msgspec
 
 from api_gateway.public import envelope
 from api_gateway.public.problem import PROBLEM, problem
 
 NOT_MODIFIED = 304
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 UNAVAILABLE = "temporarily unavailable, try again later"
 
 
@@ -18,13 +21,12 @@ class Failure(NamedTuple):
     status: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
     """The encoded envelope, its status and headers of its own."""
 
     body: bytes
     status: int = 200
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = _NO_HEADERS
     failure: Failure | None = None
 
 
