@@ -5,7 +5,9 @@ from pathlib import Path
 
 from chassis.bus.memory import MemoryBus
 from chassis.clock import SystemClock
+from chassis.lease import LEASES, LeaseDocument
 from chassis.store.mongo import MongoStore
+from chassis.store.port import Delete, Update
 from contracts.documents import say
 from contracts.events import EventHappened, EventKind, EventType
 from contracts.nodes import NodeDocument, NodeFacts, NodeSpec, NodeStatus
@@ -49,4 +51,31 @@ async def test_a_node_that_left_before_its_farewell_was_told_is_told_and_removed
         await until(gone)
         [told] = await until(lambda: cloud.events("NodeUnregistered"))
         assert told.id == "farewell"
+    await bus.stop()
+
+
+async def test_one_that_cannot_read_the_world_lets_go_and_leads_once_it_can(
+    own_store: MongoStore, tmp_path: Path
+):
+    unreadable = {"where": {"_id": "broken"}, "collection": "nodes"}
+    broken = Update(change={"$set": {"status": "?"}}, required=False, upsert=True, **unreadable)
+    await own_store.write([broken])
+    bus = MemoryBus(SystemClock())
+    await bus.start()
+    async with running(bus, own_store, tmp_path) as cloud:
+        await cloud.scheduler()
+
+        async def has_tried(times: int):
+            lease = await own_store.get(LEASES, LeaseDocument, "scheduler")
+            return lease is not None and lease.epoch >= times and not lease.holder
+
+        await until(lambda: has_tried(2))
+        await own_store.write([Delete(**unreadable)])
+        await until(cloud.leader_is_there)
+        await cloud.agent("n1")
+
+        async def joined():
+            return await own_store.get("nodes", NodeDocument, "n1") is not None
+
+        await until(joined)
     await bus.stop()

@@ -15,7 +15,11 @@ _log = structlog.get_logger()
 
 
 class Leader:
-    """Takes the lease, runs the dispatcher while it holds it, gives it back at the end."""
+    """Takes the lease, runs the dispatcher while it holds it, gives it back at the end.
+
+    One that cannot begin gives it back as well and competes anew: another may be able to, and
+    whoever held it without listening would keep the cloud deaf.
+    """
 
     def __init__(
         self, lease: Lease, turns: Turns, dispatcher: Dispatcher, clock: Clock, every: float
@@ -38,9 +42,7 @@ class Leader:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
         if self._turns.leading:
-            await self._step_down()
-            with contextlib.suppress(Unavailable):
-                await self._lease.release()
+            await self._give_back()
 
     async def _run(self) -> None:
         while True:
@@ -58,9 +60,21 @@ class Leader:
                 _log.warning("scheduler.lease_lost", epoch=self._lease.epoch)
                 await self._step_down()
         elif await self._lease.acquire():
+            await self._begin()
+
+    async def _begin(self) -> None:
+        try:
             await self._turns.lead()
             await self._dispatcher.start()
-            _log.info("scheduler.leading", epoch=self._lease.epoch)
+        except Exception:
+            await self._give_back()
+            raise
+        _log.info("scheduler.leading", epoch=self._lease.epoch)
+
+    async def _give_back(self) -> None:
+        await self._step_down()
+        with contextlib.suppress(Unavailable):
+            await self._lease.release()
 
     async def _step_down(self) -> None:
         await self._turns.retire()
