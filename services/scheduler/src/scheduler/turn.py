@@ -124,10 +124,10 @@ class Turns:
     async def clean_outboxes(self) -> None:
         """Drop from outboxes what the bus has confirmed and no later write has dropped."""
         async with self._lock:
-            for collection in list(self._forgettable):
-                said = self._forgettable.pop(collection)
+            for collection, said in list(self._forgettable.items()):
                 if said:
                     await self._documents.forget_said(collection, said)
+                del self._forgettable[collection]
 
     async def _ready(self) -> World:
         if not self.leading:
