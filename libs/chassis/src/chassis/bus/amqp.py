@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 import aio_pika
+import structlog
 from aiormq.abc import DeliveredMessage
 from aiormq.channel import Channel
 from aiormq.exceptions import ChannelNotFoundEntity, ChannelPreconditionFailed
@@ -19,6 +20,7 @@ from yarl import URL
 
 from chassis.bus import topology
 from chassis.bus.amqp_consumer import Subscription, Wiring, dead_letter
+from chassis.bus.amqp_declare import steps
 from chassis.bus.amqp_link import BROKEN, CALL_LIMIT, Link, Opened
 from chassis.bus.amqp_publisher import Publisher
 from chassis.bus.amqp_tap import TapFactory
@@ -32,6 +34,7 @@ from contracts.documents import Said
 
 _HEARTBEAT = 10
 _CONNECT_LIMIT = 5.0
+_log = structlog.get_logger()
 
 
 class AmqpBus:
@@ -56,7 +59,7 @@ class AmqpBus:
         self._consuming = Link("consume", clock, self._connect, self._declare_exchange)
         self._publisher: Publisher | None = None
         self._subscriptions: list[Subscription] = []
-        self._kept: list[Queue] = []
+        self._kept: dict[str, Queue] = {}
 
     @property
     def connected(self) -> bool:
@@ -78,11 +81,16 @@ class AmqpBus:
         await self._publishing.stop()
 
     async def keep(self, queue: Queue) -> None:
-        """See Bus."""
-        self._kept.append(queue)
-        if self.connected:
-            with suppress(*BROKEN):  # declared with the next connection
-                await self._declare_kept(await self._publishing.opened(), queue)
+        """See Bus. Where that fails the connection goes: the next one begins with it."""
+        self._kept[queue.name] = queue
+        if not self.connected:
+            return
+        try:
+            await _declare_kept(await self._publishing.opened(), queue)
+        except BROKEN as error:
+            _log.warning("bus.not_kept", queue=queue.name, error=repr(error)[:300])
+            self._publisher = None
+            self._lost()
 
     async def publish(self, items: Sequence[Said]) -> Sequence[Said]:
         """See Bus."""
@@ -185,33 +193,21 @@ class AmqpBus:
         return Opened(connection.transport.connection, factory.tap, close)
 
     async def _declare_exchange(self, opened: Opened) -> None:
-        channel = await opened.channel()
-        await channel.exchange_declare(
-            topology.EXCHANGE, exchange_type="topic", durable=True, timeout=CALL_LIMIT
-        )
-        await channel.close()
-
-    async def _declare_kept(self, opened: Opened, queue: Queue) -> None:
-        channel = await opened.channel()
-        with suppress(ChannelPreconditionFailed):  # another version's consumer has declared it
-            for name, arguments in (
-                (topology.dead_queue(queue), topology.dead_arguments(queue)),
-                (queue.name, topology.arguments(queue)),
-            ):
-                await channel.queue_declare(
-                    name, durable=True, arguments=arguments, timeout=CALL_LIMIT
-                )
-            for key in queue.keys:
-                await channel.queue_bind(queue.name, topology.EXCHANGE, key, timeout=CALL_LIMIT)
-            await channel.close()
+        async with opened.passing_channel() as channel:
+            await channel.exchange_declare(
+                topology.EXCHANGE, exchange_type="topic", durable=True, timeout=CALL_LIMIT
+            )
 
     async def _prepare_publishing(self, opened: Opened) -> None:
         await self._declare_exchange(opened)
         channel = await opened.channel(confirms=True)
         # Whatever closes the channel ends the connection: one way to recover is enough.
         channel.closing.add_done_callback(lambda _: self._lost())
-        for queue in self._kept:  # also what is added meanwhile
-            await self._declare_kept(opened, queue)
+        declared: set[str] = set()
+        while names := self._kept.keys() - declared:  # also what is added meanwhile
+            for name in names:
+                await _declare_kept(opened, self._kept[name])
+            declared |= names
         tune = opened.connection.connection_tune
         self._publisher = Publisher(channel, opened.tap, tune.frame_max)
         CONNECTED.set(1)
@@ -219,6 +215,21 @@ class AmqpBus:
     def _lost(self) -> None:
         CONNECTED.set(0)
         self._publishing.drop()
+
+
+async def _declare_kept(opened: Opened, queue: Queue) -> None:
+    """Have it exist and bound, as we would have it or otherwise.
+
+    A queue with other arguments is another version's, and what is said waits in it as well. When
+    none can be made, a limit of the broker's being reached, the binding fails: nothing is to be
+    published that would be lost.
+    """
+    for step in steps(queue, queue.name):
+        try:
+            async with opened.passing_channel() as channel:
+                await step(channel)
+        except ChannelPreconditionFailed as error:
+            _log.warning("bus.queue_differs", queue=queue.name, error=str(error)[:300])
 
 
 async def _close(connection: aio_pika.Connection) -> None:

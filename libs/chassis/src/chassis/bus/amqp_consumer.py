@@ -14,6 +14,7 @@ from aiormq.abc import DeliveredMessage
 from aiormq.channel import Channel
 
 from chassis.bus import topology
+from chassis.bus.amqp_declare import declare, steps
 from chassis.bus.amqp_frames import Deliver
 from chassis.bus.amqp_link import BROKEN, CALL_LIMIT, LONGEST_PAUSE, PAUSE, Link
 from chassis.bus.amqp_receiver import Receiver
@@ -204,11 +205,8 @@ class Subscription:
         queue = self.queue
         projection = queue.kind is QueueKind.PROJECTION
         name = f"{queue.name}.{uuid.uuid4().hex}" if projection else queue.name
-        if queue.kind is QueueKind.WORK:  # the broker itself uses it; others on demand
-            await self._declare(topology.dead_queue(queue), topology.dead_arguments(queue))
-        channel = await self._declare(name, topology.arguments(queue), exclusive=projection)
-        for key in queue.keys:
-            await channel.queue_bind(name, topology.EXCHANGE, key, timeout=CALL_LIMIT)
+        for step in steps(queue, name):
+            await step(await self._declaring_channel())
         return name
 
     async def _declare_now(self, name: str, arguments: dict[str, Any]) -> None:
@@ -217,24 +215,13 @@ class Subscription:
             raise BusDown("not connected to the message broker")
         try:
             async with asyncio.timeout(_ON_DEMAND_LIMIT):
-                await self._declare(name, arguments)
+                await declare(await self._declaring_channel(), name, arguments)
         except BROKEN as error:
             raise BusDown(f"cannot declare {name}: {error!r}"[:200]) from error
 
-    async def _declare(
-        self, name: str, arguments: dict[str, Any], *, exclusive: bool = False
-    ) -> Channel:
-        # On channels of their own: a refused declaration closes the channel it came on.
-        channel = await self._link.channel(f"declare.{self._shared}")
-        await channel.queue_declare(
-            name,
-            durable=not exclusive,
-            exclusive=exclusive,
-            auto_delete=exclusive,
-            arguments=arguments,
-            timeout=CALL_LIMIT,
-        )
-        return channel
+    async def _declaring_channel(self) -> Channel:
+        """One of its own: whatever is refused closes the channel it came on."""
+        return await self._link.channel(f"declare.{self._shared}")
 
     def _arrived(self, deliver: Deliver, body: bytes, headers: dict[str, Any]) -> None:
         assert self._receiver is not None

@@ -2,8 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from typing import TypeAlias, cast
 
 import msgspec
@@ -37,6 +37,13 @@ class Opened(msgspec.Struct, frozen=True):
         """A new channel."""
         channel = await self.connection.channel(publisher_confirms=confirms, timeout=CALL_LIMIT)
         return cast(Channel, channel)
+
+    @asynccontextmanager
+    async def passing_channel(self) -> AsyncIterator[Channel]:
+        """A new channel for one purpose."""
+        channel = await self.channel()
+        yield channel
+        await channel.close()
 
 
 Connect: TypeAlias = Callable[[], Awaitable[Opened]]

@@ -36,7 +36,7 @@ class MemoryBus:
     ) -> None:
         self._broker = MemoryBroker(clock, Journal(journal), retry_delays)
         self._subscriptions: list[MemorySubscription] = []
-        self._kept: list[Queue] = []
+        self._kept: dict[str, Queue] = {}
 
     @property
     def connected(self) -> bool:
@@ -65,14 +65,14 @@ class MemoryBus:
         """Connect again and subscribe everybody anew."""
         self._broker.connected = True
         CONNECTED.set(1)
-        for queue in self._kept:
+        for queue in self._kept.values():
             self._broker.declare(queue)
         for subscription in self._subscriptions:
             subscription.sit_down()
 
     async def keep(self, queue: Queue) -> None:
         """See Bus."""
-        self._kept.append(queue)
+        self._kept[queue.name] = queue
         if self.connected:
             self._broker.declare(queue)
 
