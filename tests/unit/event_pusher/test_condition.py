@@ -55,6 +55,13 @@ def test_a_busy_receiver_is_left_alone_as_long_as_it_wishes_within_reason():
     assert condition.allowance(60.0 + LONGEST_HOLD) == 8
 
 
+def test_what_was_on_its_way_before_a_hold_does_not_end_it():
+    condition = failing(1)
+    condition.hold(0.0, 60.0)
+    condition.arrived()
+    assert (condition.allowance(59.0), condition.allowance(60.0)) == (0, 8)
+
+
 def test_hopeless_is_who_failed_for_days_and_does_so_now():
     condition = failing(3)
     assert not condition.hopeless(NOW + timedelta(days=4))

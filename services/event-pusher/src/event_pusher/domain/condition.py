@@ -32,6 +32,7 @@ class Condition:
         self._failures = 0
         self._pause = 0.0
         self._not_before = 0.0
+        self._held_until = 0.0
 
     @property
     def spared(self) -> bool:
@@ -40,12 +41,12 @@ class Condition:
 
     def allowance(self, moment: float) -> int:
         """How many requests may be in flight now."""
-        if moment < self._not_before:
+        if moment < max(self._not_before, self._held_until):
             return 0
         return 1 if self.spared else self._limits.parallel
 
     def arrived(self) -> None:
-        """Something arrived: all is well."""
+        """Something arrived: all is well. It went out before any hold, so that goes on."""
         self._failures = 0
         self._pause = self._not_before = 0.0
         self.failing_since = None
@@ -54,13 +55,13 @@ class Condition:
         """Something did not arrive."""
         self._failures += 1
         self.failing_since = self.failing_since or now
-        if self.spared and moment >= self._not_before:
+        if self.spared and moment >= max(self._not_before, self._held_until):
             self._pause = min(max(self._pause * 2, FIRST_PAUSE), self._limits.longest_pause)
             self._not_before = moment + self._pause
 
     def hold(self, moment: float, wish: float) -> None:
         """The receiver is too busy for ``wish`` seconds."""
-        self._not_before = max(self._not_before, moment + min(wish, LONGEST_HOLD))
+        self._held_until = max(self._held_until, moment + min(wish, LONGEST_HOLD))
 
     def hopeless(self, now: datetime) -> bool:
         """Whether it failed for days, and does so now."""
