@@ -31,8 +31,8 @@ class LogReader:
         """Keep what was just written."""
         for parcel in parcels:
             self._recent[parcel.sequence] = parcel
-        for sequence in list(self._recent)[: len(self._recent) - RECENT]:
-            del self._recent[sequence]
+        while len(self._recent) > RECENT:
+            del self._recent[next(iter(self._recent))]
 
     async def after(self, sequence: int, limit: int) -> list[Parcel]:
         """The next parcels, in order."""
