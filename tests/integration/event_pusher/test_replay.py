@@ -85,6 +85,33 @@ async def test_only_what_was_given_up_comes_again_and_only_once(hooks, receiver,
     assert (await hooks.show(made["id"]))["given_up"] == 0
 
 
+async def test_what_was_given_up_and_is_not_wished_any_more_stays_given_up(hooks, receiver, made):
+    async def refuse(_event):
+        return web.Response(status=400)
+
+    async def given_up():
+        return (await hooks.show(made["id"]))["given_up"]
+
+    receiver.answer = refuse
+    await hooks.happen(many(4, 4, first=41))
+
+    async def all_given_up():
+        return await given_up() == 4
+
+    await until(all_given_up)
+    receiver.arrived.clear()
+    receiver.answer = taken
+    await hooks.change(made["id"], kinds=["VMTerminated"])
+    await hooks.replay(made["id"], failed=True)
+    await until(lambda: done(hooks, made))
+    assert (ids(receiver), await given_up()) == ([], 4)
+    await hooks.change(made["id"], kinds=ONLY)
+    await hooks.replay(made["id"], failed=True)
+    await until(lambda: done(hooks, made))
+    assert sorted(ids(receiver)) == ["e41", "e42", "e43", "e44"]
+    assert await given_up() == 0
+
+
 async def test_new_events_go_out_beside_a_long_replay(hooks, receiver, made):
     async def answer(event):
         return web.Response(status=500) if int(event["id"][1:]) <= 40 else await taken(event)

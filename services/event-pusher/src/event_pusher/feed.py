@@ -188,9 +188,12 @@ class Feed:
         resumed = known is not None and known.number == replay.number
         progress = known if known and resumed else first_progress(replay, self._given_up)
         parcels = await self._these(progress.open)
+        lane = ReplayLane(replay, progress, self._limit, self.endpoint.wants)
         if not resumed:
-            self._take_back(progress.open)
-        self._replay = lane = ReplayLane(replay, progress, self._limit, self.endpoint.wants)
+            unwanted = {parcel.sequence for parcel in parcels if not lane.wanted(parcel)}
+            parcels = [parcel for parcel in parcels if parcel.sequence not in unwanted]
+            self._take_back([one for one in progress.open if one.sequence not in unwanted])
+        self._replay = lane
         self.moved = True
         self._restore(lane, progress.open, parcels)
         self._hungry.set()

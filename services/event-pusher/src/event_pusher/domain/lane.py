@@ -15,7 +15,7 @@ class Lane:
     ) -> None:
         self.window = window
         self._last = last
-        self._wanted = wanted
+        self.wanted = wanted
 
     @property
     def behind(self) -> bool:
@@ -41,7 +41,7 @@ class Lane:
             if parcel.sequence > self._last():
                 self.end()
                 break
-            if not self._wanted(parcel):
+            if not self.wanted(parcel):
                 self.window.skip(parcel.sequence)
             elif self.window.room:
                 ready += self.window.add([parcel])
