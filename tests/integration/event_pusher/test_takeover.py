@@ -4,11 +4,16 @@ import signal
 import time
 import uuid
 
+import pytest
+
 from chassis.bus.amqp import AmqpBus
 from chassis.clock import SystemClock
+from chassis.errors import Conflict
 from chassis.store.mongo import MongoStore
+from contracts.webhooks import Attempt, HistoryDocument, Outcome
+from event_pusher.store import DELIVERIES, EndpointStore
 from tests.pusher_process import PusherProcess, holder, taken_over
-from tests.pushing import a_pusher, an_event, log_length, logged, said, settings_for
+from tests.pushing import AT, a_pusher, an_event, log_length, logged, said, settings_for
 from tests.waiting import until
 
 SUBJECTS = 25
@@ -78,3 +83,39 @@ async def test_kill_9_of_the_leader_loses_doubles_and_reorders_nothing(
     for subject in range(SUBJECTS):
         found = receiver.sequences(f"i{subject}")
         assert found == sorted(found)
+
+
+def a_history(identity, kind):
+    attempt = Attempt(
+        event_id="e1",
+        sequence=1,
+        kind=kind,
+        attempt=1,
+        at=AT,
+        milliseconds=1,
+        outcome=Outcome.DELIVERED,
+    )
+    return HistoryDocument(id=identity, attempts=(attempt,))
+
+
+async def test_who_was_succeeded_writes_no_history_any_more(own_store):
+    deposed, successor = EndpointStore(own_store, 1), EndpointStore(own_store, 2)
+    await deposed.take_history("w1")
+    await deposed.save_histories([a_history("w1", "first")])
+    [known] = (await successor.take_history("w1")).attempts
+    assert known.kind == "first"
+    await deposed.save_histories([a_history("w1", "late")])
+    assert (await successor.take_history("w1")).attempts == (known,)
+    with pytest.raises(Conflict):
+        await deposed.take_history("w1")
+    await successor.save_histories([a_history("w1", "second")])
+    [stored] = await own_store.find(DELIVERIES, HistoryDocument, {})
+    assert [attempt.kind for attempt in stored.attempts] == ["second"]
+
+
+async def test_the_history_of_a_webhook_that_is_gone_is_not_written_again(own_store):
+    states = EndpointStore(own_store, 1)
+    await states.take_history("w1")
+    await states.remove("w1")
+    await states.save_histories([a_history("w1", "late")])
+    assert await own_store.find(DELIVERIES, HistoryDocument, {}) == []

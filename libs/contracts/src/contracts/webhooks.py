@@ -160,9 +160,13 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class HistoryDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The last attempts at an endpoint, oldest first, as stored in ``deliveries``."""
+    """The last attempts at an endpoint, oldest first, as stored in ``deliveries``.
+
+    ``epoch`` as in EndpointStatus.
+    """
 
     id: str = msgspec.field(name="_id")
+    epoch: int = 0
     attempts: tuple[Attempt, ...] = ()
 
 

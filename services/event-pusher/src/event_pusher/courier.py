@@ -81,7 +81,7 @@ class Courier:
         """Take up the stored state and go on where it ends."""
         name = self.endpoint.id
         known = await self._states.take(name)
-        self._post.remember(await self._states.history(name))
+        self._post.remember(await self._states.take_history(name))
         self._condition = Condition(self._pace.limits, known.failing_since)
         self._delivered, self._pinged, self.disabled = known.delivered, known.pinged, known.disabled
         await self._feed.start(known)
@@ -221,7 +221,7 @@ class Courier:
 
     async def _ping(self) -> None:
         """Send the tests that were asked for, one after the other."""
-        while self._pinged < (asked := self.endpoint.spec.pings):
+        while self._pace.held() and self._pinged < (asked := self.endpoint.spec.pings):
             number = max(self._pinged + 1, asked - _PINGS + 1)
             parcel = self._reader.pack(self.endpoint.test(number, self._clock.now()))
             sent = await self._post.send(self.endpoint, parcel)

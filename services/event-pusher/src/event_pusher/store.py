@@ -158,23 +158,30 @@ class EndpointStore:
         )
 
     async def save_histories(self, histories: Sequence[HistoryDocument]) -> None:
-        """Store the last attempts of some endpoints."""
+        """Store the last attempts of some endpoints, where they are ours to write."""
         await self._store.write(
             [
                 Update(
                     collection=DELIVERIES,
-                    where={"_id": history.id},
+                    where=self._our_history(history.id),
                     change={"$set": {"attempts": plain(history.attempts)}},
                     required=False,
-                    upsert=True,
                 )
                 for history in histories
             ]
         )
 
-    async def history(self, id: str) -> HistoryDocument:
-        """The last attempts at an endpoint."""
-        return await self._store.get(DELIVERIES, HistoryDocument, id) or HistoryDocument(id=id)
+    async def take_history(self, id: str) -> HistoryDocument:
+        """The last attempts at an endpoint, ours to write from now on. Conflict: see take."""
+        taken = await self._store.change(
+            DELIVERIES,
+            HistoryDocument,
+            self._our_history(id),
+            {"$set": {"epoch": self._epoch}, "$setOnInsert": {"attempts": []}},
+            upsert=True,
+        )
+        assert taken is not None
+        return taken
 
     async def remove(self, id: str) -> None:
         """Forget an endpoint that is wished gone."""
@@ -186,4 +193,10 @@ class EndpointStore:
         )
 
     def _ours(self, id: str) -> dict[str, Any]:
-        return {"_id": id, "status.epoch": {"$not": {"$gt": self._epoch}}}
+        return {"_id": id, "status.epoch": self._not_newer()}
+
+    def _our_history(self, id: str) -> dict[str, Any]:
+        return {"_id": id, "epoch": self._not_newer()}
+
+    def _not_newer(self) -> dict[str, Any]:
+        return {"$not": {"$gt": self._epoch}}
