@@ -87,6 +87,18 @@ async def test_what_waits_goes_in_few_batches():
         assert len(kept.batches) == 2
 
 
+async def test_what_waits_is_measured_in_bytes(monkeypatch):
+    monkeypatch.setattr(log_shipping, "_MOST_BYTES", 1000)
+    clock, kept = ManualClock(), Kept()
+    before = dropped()
+    async with shipping_to(kept, clock, listens=False) as shipping:
+        for _ in range(4):
+            shipping.add("\u00e9" * 200)
+        assert dropped() - before == 2
+        await clock.advance(1.0)
+        assert kept.lines == ["\u00e9" * 200] * 2
+
+
 async def test_while_the_registry_is_away_lines_wait_within_bounds_and_the_rest_is_counted(
     real_logs, monkeypatch
 ):

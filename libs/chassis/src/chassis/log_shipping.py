@@ -99,7 +99,7 @@ class LogShipping:
         self._clock = clock
         self._listens = listens
         self._service: object = None
-        self._lines: deque[str] = deque()
+        self._lines: deque[bytes] = deque()
         self._bytes = 0
         self._lock = threading.Lock()
         self._task: asyncio.Task[None] | None = None
@@ -126,11 +126,12 @@ class LogShipping:
 
     def add(self, line: str) -> None:
         """Queue a line, or drop it when too many wait."""
+        encoded = line.encode(errors="replace")
         with self._lock:
-            full = len(self._lines) >= _MOST_LINES or self._bytes + len(line) > _MOST_BYTES
+            full = len(self._lines) >= _MOST_LINES or self._bytes + len(encoded) > _MOST_BYTES
             if not full:
-                self._lines.append(line)
-                self._bytes += len(line)
+                self._lines.append(encoded)
+                self._bytes += len(encoded)
         if full:
             DROPPED.inc()
 
@@ -149,7 +150,7 @@ class LogShipping:
         _sending.set(True)
         while batch := self._batch():
             try:
-                await self._destination.send("\n".join(batch))
+                await self._destination.send(b"\n".join(batch).decode())
             except Refused as error:
                 DROPPED.inc(len(batch))
                 _log.warning("log_shipping.refused", error=str(error))
@@ -166,9 +167,9 @@ class LogShipping:
             _log.info("log_shipping.resumed")
         return True
 
-    def _batch(self) -> list[str]:
+    def _batch(self) -> list[bytes]:
         """The oldest lines that go together; they wait until they are sent."""
-        batch: list[str] = []
+        batch: list[bytes] = []
         size = 0
         with self._lock:
             for line in self._lines:
@@ -178,7 +179,7 @@ class LogShipping:
                 batch.append(line)
         return batch
 
-    def _forget(self, batch: list[str]) -> None:
+    def _forget(self, batch: list[bytes]) -> None:
         with self._lock:
             for line in batch:
                 self._lines.popleft()
