@@ -37,7 +37,7 @@ _PACKAGES = {
 def heard() -> Mapping[str, frozenset[type[Message]]]:
     """Service to the messages it handles."""
     kinds = message_types()
-    keys = EVENTS.keys + event_pusher.handlers.endpoint_queue().keys
+    keys = EVENTS.keys + event_pusher.handlers.ENDPOINTS.keys
     events = [kinds[tag] for tag in kinds if any(matches(key, tag) for key in keys)]
     return {
         "gateway": frozenset(api_gateway.moves.HEARD),

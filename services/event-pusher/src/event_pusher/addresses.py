@@ -20,7 +20,8 @@ class Forbidden(ConnectionError):
 class Addresses:
     """Looks names up in threads of its own, each name once at a time.
 
-    A name server that does not answer holds up those behind that name, and nobody else.
+    A name whose server does not answer holds up its own receivers, and others only when as many
+    names as there are threads do so at a time.
     """
 
     def __init__(self, allowed: tuple[Network, ...]) -> None:

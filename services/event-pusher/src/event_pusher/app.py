@@ -28,7 +28,7 @@ from event_pusher.domain.signature import BadSecret, key_of
 from event_pusher.domain.wire import pack
 from event_pusher.endpoints import Endpoints
 from event_pusher.event_log import EventLog
-from event_pusher.handlers import EventHandlers, endpoint_queue
+from event_pusher.handlers import ENDPOINTS, EventHandlers
 from event_pusher.lines import EventLines
 from event_pusher.post import Post
 from event_pusher.reader import LogReader
@@ -83,7 +83,7 @@ def _work(
     path = settings.event_log_path
     lines: list[EventLines | CentralLines] = [EventLines(path, reader)] if path else []
     if settings.central_logging:
-        destination = RegistryLog(settings.registry_address, EVENT_SERVICE)
+        destination = RegistryLog(settings.registry_address, EVENT_SERVICE, settings.root_token)
         lines.append(CentralLines(LogShipping(destination, clock, listens=False), reader))
     recorder = Recorder(log, reader, lines)
     states = EndpointStore(store, tenure.lease.epoch)
@@ -111,7 +111,7 @@ def _work(
         Dispatcher(bus, [EVENTS], [EventHappened], handlers.event_happened, clock),
         Dispatcher(
             bus,
-            [endpoint_queue()],
+            [ENDPOINTS],
             [EndpointChanged],
             handlers.endpoint_changed,
             clock,

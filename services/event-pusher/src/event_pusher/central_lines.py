@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from chassis.log_shipping import LogShipping
 from event_pusher.domain.wire import Parcel
+from event_pusher.follower import Follower
 from event_pusher.reader import LogReader
 
 EVENT_SERVICE = "Event"
-_PAGE = 500
 
 
 class CentralLines:
@@ -19,11 +19,11 @@ class CentralLines:
     def __init__(self, shipping: LogShipping, reader: LogReader) -> None:
         self._shipping = shipping
         self._reader = reader
-        self._last = 0
+        self._follower = Follower(reader, self._ship)
 
     async def start(self) -> None:
         """Begin after the newest event."""
-        self._last = self._reader.newest
+        self._follower.last = self._reader.newest
         await self._shipping.start()
 
     async def stop(self) -> None:
@@ -31,16 +31,9 @@ class CentralLines:
         await self._shipping.stop()
 
     async def follow(self, parcels: Sequence[Parcel]) -> None:
-        """Ship these, or, where they do not continue what was shipped, what the log has."""
-        if parcels and parcels[0].sequence == self._last + 1:
-            self._add(parcels)
-        while self._last < self._reader.newest:
-            found = await self._reader.after(self._last, _PAGE)
-            if not found:
-                return
-            self._add(found)
+        """See Follower."""
+        await self._follower.follow(parcels)
 
-    def _add(self, parcels: Sequence[Parcel]) -> None:
+    def _ship(self, parcels: Sequence[Parcel]) -> None:
         for parcel in parcels:
             self._shipping.add(parcel.plain.decode())
-        self._last = parcels[-1].sequence

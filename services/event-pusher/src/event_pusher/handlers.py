@@ -1,6 +1,5 @@
 """What the event-pusher does with what it hears."""
 
-import uuid
 from collections.abc import Sequence
 
 from chassis.bus.port import Queue, QueueKind
@@ -10,14 +9,10 @@ from contracts.webhooks import EndpointChanged
 from event_pusher.endpoints import Endpoints
 from event_pusher.recorder import Recorder
 
-
-def endpoint_queue() -> Queue:
-    """Wake-ups for whoever holds the lease; the sweep finds what they do not tell."""
-    return Queue(
-        name=f"event-pusher.endpoints.{uuid.uuid4()}",
-        keys=(tag_of(EndpointChanged),),
-        kind=QueueKind.PROJECTION,
-    )
+ENDPOINTS = Queue(
+    name="event-pusher.endpoints", keys=(tag_of(EndpointChanged),), kind=QueueKind.PROJECTION
+)
+"""Wake-ups for whoever holds the lease; the sweep finds what they do not tell."""
 
 
 class EventHandlers:

@@ -11,10 +11,10 @@ import msgspec
 import structlog
 
 from event_pusher.domain.wire import Parcel
+from event_pusher.follower import Follower
 from event_pusher.reader import LogReader
 
 STDOUT = "-"
-_PAGE = 500
 _TAIL = 1 << 16
 _log = structlog.get_logger()
 
@@ -33,16 +33,16 @@ class EventLines:
         self._path = path
         self._reader = reader
         self._handler: logging.StreamHandler | None = None  # type: ignore[type-arg]
-        self._last = 0
+        self._follower = Follower(reader, self._write)
 
     async def start(self) -> None:
         """Open, and write what a crash left unwritten."""
         if self._path == STDOUT:
             self._handler = _Stream(sys.stdout)
-            self._last = self._reader.newest
+            self._follower.last = self._reader.newest
             return
         Path(self._path).parent.mkdir(parents=True, exist_ok=True)
-        self._last = _last_sequence(Path(self._path)) or self._reader.newest
+        self._follower.last = _last_sequence(Path(self._path)) or self._reader.newest
         self._handler = _File(self._path, encoding="utf-8")
         await self.follow([])
 
@@ -52,18 +52,9 @@ class EventLines:
             self._handler.close()
 
     async def follow(self, parcels: Sequence[Parcel]) -> None:
-        """Write these, or, where they do not continue the last line, what the log has.
-
-        A full disk stops no event: the lines are written once there is room again.
-        """
+        """See Follower. A full disk stops no event: lines are written once there is room again."""
         try:
-            if parcels and parcels[0].sequence == self._last + 1:
-                self._write(parcels)
-            while self._last < self._reader.newest:
-                found = await self._reader.after(self._last, _PAGE)
-                if not found:
-                    return
-                self._write(found)
+            await self._follower.follow(parcels)
         except OSError as error:
             _log.error("event_lines.not_written", path=self._path, error=str(error))
 
@@ -71,7 +62,6 @@ class EventLines:
         assert self._handler is not None
         text = b"\n".join([parcel.plain for parcel in parcels]).decode()
         self._handler.emit(logging.makeLogRecord({"msg": text}))
-        self._last = parcels[-1].sequence
 
 
 class _Raises(logging.Handler):
