@@ -95,9 +95,42 @@ def test_a_member_that_failed_is_replaced_after_a_while(cloud):
     [member] = kept(cloud)
     cloud.failed(member, final=True)
     assert fill(cloud, a_pool(size=1)) == []
-    cloud.later(cloud.limits.keep)
+    cloud.later(59)
+    assert fill(cloud, a_pool(size=1)) == []
+    cloud.later(1)
     assert fill(cloud, a_pool(size=1)) == [member.id]
     assert [other.id != member.id for other in kept(cloud)] == [True]
+
+
+def test_how_long_ended_records_are_shown_says_nothing_about_failed_members():
+    cloud = Cloud(keep=1.0)
+    cloud.join()
+    fill(cloud, a_pool(size=1))
+    cloud.failed(kept(cloud)[0], final=True)
+    cloud.later(59)
+    assert fill(cloud, a_pool(size=1)) == []
+
+
+def test_a_member_whose_end_is_wished_waits_for_no_node_any_more():
+    cloud = Cloud()
+    fill(cloud, a_pool())
+    members = kept(cloud)
+    assert [member.waiting for member in members] == [True, True]
+    assert len(fill(cloud)) == 2
+    assert [member.waiting for member in members] == [False, False]
+    cloud.join()
+    assert cloud.sent(RunVm) == []
+
+
+def test_nobody_hears_of_a_member_whose_vm_stays(cloud):
+    fill(cloud, a_pool(size=1))
+    [member] = kept(cloud)
+    said = []
+    member.happened = lambda kind, *_, **__: said.append(str(kind))
+    cloud.failed(member, final=True)
+    for _ in range(cloud.limits.unknown_reports):
+        cloud.heartbeat(member.status.node_id, cloud.line(member))
+    assert (member.strays, said) == (cloud.limits.unknown_reports, [])
 
 
 def test_a_member_that_is_gone_is_replaced_at_once(cloud):

@@ -28,6 +28,7 @@ class Instance(InstanceRecord):
 
     def claim(self, now: datetime) -> None:
         """A request took it from its pool: the log tells the same as of any other start."""
+        self.retired = False
         self._set(now, claimed=True)
         self.requested(now)
         if self.status.state is InstanceState.STARTED:

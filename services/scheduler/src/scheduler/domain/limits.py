@@ -15,6 +15,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     ``ageing``: who waits so long goes before all priorities (0: never).
     ``save``: an image that is not in the registry so long after the order is given up.
     ``upgrade``: an agent that was told to upgrade is given so long to say hello.
+    ``pool_patience``: a member of a pool that failed holds its place so long.
     ``unknown_reports``: reports of a VM ordered away before a warning is said.
     """
 
@@ -27,6 +28,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     save: float = 6 * 3600.0
     upgrade: float = 600.0
     resend: float = 4.0
+    pool_patience: float = 60.0
     ageing: float = 3600.0
     attempts: int = 5
     unknown_reports: int = 30

@@ -74,7 +74,9 @@ class InstanceRecord(Subject):
     @property
     def waiting(self) -> bool:
         """Whether it needs a node."""
-        return self.starting and not self.status.live and not self.spec.terminate
+        return (
+            self.starting and not self.status.live and not self.spec.terminate and not self.retired
+        )
 
     @property
     def pooled(self) -> bool:
@@ -126,6 +128,10 @@ class InstanceRecord(Subject):
         if self.spec.trace:
             node_id, attempt = self.status.node_id, self.status.attempt
             self.steps += (Step(name, begun, ended, node_id, attempt, failure),)
+
+    def stays(self, now: datetime, node_id: str) -> None:
+        """A VM of it is ordered away again and again, and is still there."""
+        self._happened(EventKind.UNKNOWN_VM_PERSISTS, now, node_id=node_id)
 
     def move(self, cause: Cause) -> InstanceState | None:
         """Where the table leads from here; None when the cause is stale."""

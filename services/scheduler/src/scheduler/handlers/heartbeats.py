@@ -218,11 +218,7 @@ def _stray(
     order_away(world, vm.instance_id, vm.attempt, node.id, moment)
     instance.strays += 1
     if instance.strays == world.limits.unknown_reports:
-        instance.happened(
-            EventKind.UNKNOWN_VM_PERSISTS,
-            moment.now,
-            {"instance_id": instance.id, "node_id": node.id},
-        )
+        instance.stays(moment.now, node.id)
         world.touch(instance)
 
 

@@ -19,7 +19,7 @@ def fill_pools(
 ) -> None:
     """Bring each pool to its size. What is counted is what is stored, so none is overfilled."""
     members = world.pooled.values()
-    filling = fill(pools, templates, members, moment.now, world.limits.keep)
+    filling = fill(pools, templates, members, moment.now, world.limits.pool_patience)
     for member in filling.surplus:
         world.retire(member)
     for spec in filling.missing:
