@@ -129,8 +129,20 @@ def test_reasons_name_the_groups_that_were_tried(cloud):
     cloud.world.cluster.groups["mac"] = GroupDocument(id="mac", name="mac")
     cloud.join("full", capacity=0, groups=("ios",))
     cloud.join("drained", drain=True, groups=("mac",))
+    cloud.join("outside")
     found = {r.filter: r.groups for r in start(cloud, group_id="ios").status.reasons}
     assert found == {"group": ("ios", "mac"), "capacity": ("ios",), "drain": ("mac",)}
+
+
+def test_each_node_counts_once_over_the_whole_chain(cloud):
+    cloud.world.cluster.groups["ios"] = GroupDocument(id="ios", name="ios", fallback_group_id="mac")
+    cloud.world.cluster.groups["mac"] = GroupDocument(id="mac", name="mac")
+    cloud.join("first", capacity=0, groups=("ios",))
+    cloud.join("second", capacity=0, groups=("mac",))
+    cloud.join("both", capacity=0, groups=("ios", "mac"))
+    assert reasons(start(cloud, group_id="ios")) == {"capacity": 3}
+    cloud.join("outside")
+    assert reasons(start(cloud, group_id="ios")) == {"capacity": 3, "group": 1}
 
 
 def test_without_a_wished_group_reasons_name_none(cloud):

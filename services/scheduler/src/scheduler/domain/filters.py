@@ -22,7 +22,9 @@ def _pinned(request: Request, node: Node) -> bool:
 
 
 def _group(request: Request, node: Node) -> bool:
-    return not request.group_id or request.group_id in node.group_ids
+    if not request.group_id or request.group_id in node.group_ids:
+        return True
+    return any(group in node.group_ids for group in request.fallback_ids)
 
 
 def _granted(request: Request, node: Node) -> bool:

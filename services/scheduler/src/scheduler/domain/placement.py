@@ -45,7 +45,9 @@ def place(
             if node := shelf.best(avoid):
                 return Placed(node)
             refused[group] = shelf.refused
-    return Refusals(_reasons(refused))
+    # Over the whole chain each node counts once, with the one reason why it is of no use.
+    total = cluster.shelf(request.in_any(groups)).refused
+    return Refusals(_reasons(total, refused))
 
 
 def _pinned(request: Request, cluster: Cluster) -> Placed | Refusals:
@@ -53,19 +55,18 @@ def _pinned(request: Request, cluster: Cluster) -> Placed | Refusals:
     if node is None:
         return Refusals((Reason(filter="pinned", message="the node asked for is not there"),))
     reason = refusal(request, node)
-    return Refusals(_reasons({"": Counter([reason])})) if reason else Placed(node)
+    return Refusals(_reasons(Counter([reason]), {})) if reason else Placed(node)
 
 
-def _reasons(refused: Mapping[str, Counter[str]]) -> tuple[Reason, ...]:
-    """By group and filter; groups that do not concern a reason are left out."""
-    total: Counter[str] = sum(refused.values(), Counter())
+def _reasons(total: Counter[str], by_group: Mapping[str, Counter[str]]) -> tuple[Reason, ...]:
+    """Those that refuse nodes; groups that do not concern a reason are left out."""
     found = tuple(
         Reason(
             filter=name,
             message=SENTENCES[name],
             nodes=count,
-            groups=tuple(group for group, counts in refused.items() if group and counts[name]),
+            groups=tuple(group for group, counts in by_group.items() if group and counts[name]),
         )
-        for name, count in total.most_common()
+        for name, count in (+total).most_common()
     )
     return found or (NO_NODES,)

@@ -1,5 +1,7 @@
 """What placement needs to know of an instance; equal requests wait in one line."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from contracts.instances import InstanceSpec
@@ -24,6 +26,7 @@ INTEL_CAPABILITY = "video_controller"
 class Request(msgspec.Struct, frozen=True, kw_only=True):
     """``vram`` in MiB; ``needs`` are capabilities a driver must have.
 
+    ``fallback_ids``: groups that are as good as ``group_id``.
     ``mac_address``: the one to be held, "" for any, None for none; no node is asked about it.
     """
 
@@ -33,6 +36,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     vcpu: int
     vram: int
     group_id: str = ""
+    fallback_ids: tuple[str, ...] = ()
     node_id: str = ""
     permission_group: str = ""
     needs: frozenset[str] = frozenset()
@@ -49,6 +53,11 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     def in_group(self, group_id: str) -> "Request":
         """The same request to another node group."""
         return msgspec.structs.replace(self, group_id=group_id)
+
+    def in_any(self, group_ids: Sequence[str]) -> "Request":
+        """The same request to several node groups at once."""
+        first, *others = group_ids
+        return msgspec.structs.replace(self, group_id=first, fallback_ids=tuple(others))
 
 
 def request_of(spec: InstanceSpec, *, macs_managed: bool = False) -> Request:
