@@ -13,10 +13,12 @@ from chassis.errors import StoreDown
 from chassis.lease import Lease
 from chassis.store.mongo import MongoStore
 from chassis.store.port import Write
+from contracts.groups import GroupChanged, GroupDocument
 from contracts.instances import InstanceDocument, StartVM
 from scheduler.domain.limits import Limits
 from scheduler.domain.weighers import Strategy
 from scheduler.loading import Loader
+from scheduler.loops import Steps
 from scheduler.store import INSTANCES, SchedulerStore
 from scheduler.turn import Turns
 from tests.unit.scheduler.builders import an_instance
@@ -45,7 +47,12 @@ def shaky(own_store: MongoStore) -> Shaky:
 
 
 @pytest.fixture
-async def turns(shaky: Any) -> AsyncIterator[Turns]:
+def loader(shaky: Any) -> Loader:
+    return Loader(SchedulerStore(shaky), Limits(), Strategy.SPREAD)
+
+
+@pytest.fixture
+async def turns(shaky: Any, loader: Loader) -> AsyncIterator[Turns]:
     """A scheduler's decider, which leads."""
     clock = SystemClock()
     bus = MemoryBus(clock)
@@ -53,7 +60,6 @@ async def turns(shaky: Any) -> AsyncIterator[Turns]:
     await bus.keep(EVENTS)
     lease = Lease(shaky, "scheduler", "this", 60.0)
     assert await lease.acquire()
-    loader = Loader(SchedulerStore(shaky), Limits(), Strategy.SPREAD)
     turns = Turns(shaky, bus, clock, lease, loader, "here")
     await turns.lead()
     yield turns
@@ -80,3 +86,26 @@ async def test_an_outbox_that_could_not_be_cleaned_is_cleaned_later(
     shaky.down = False
     await turns.clean_outboxes()
     assert await outbox() == 0
+
+
+async def test_a_group_that_is_heard_of_while_older_ones_are_read_stays(
+    turns: Turns, loader: Loader, monkeypatch: pytest.MonkeyPatch
+):
+    read, steps = loader.groups, Steps(turns, loader, MemoryBus(SystemClock()), 60.0)
+
+    async def overtaken() -> dict[str, GroupDocument]:
+        older = await read()
+        await turns.handle([GroupChanged(group=GroupDocument(id="g1", name="new"))])
+        return older
+
+    async def known() -> set[str]:
+        found: set[str] = set()
+        await turns.step(lambda world, _moment: found.update(world.cluster.groups))
+        return found
+
+    monkeypatch.setattr(loader, "groups", overtaken)
+    await steps.read_settings()
+    assert await known() == {"g1"}
+    monkeypatch.setattr(loader, "groups", read)
+    await steps.read_settings()
+    assert await known() == set()

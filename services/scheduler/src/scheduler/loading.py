@@ -55,8 +55,7 @@ class Loader:
         pool.settle_in(moment.now)
         world = World(self._limits, cloud_id, epoch, self._strategy, pool, moment.tick)
         world.order.configuration = await self._documents.configuration()
-        for group in await self._documents.groups():
-            world.cluster.groups[group.id] = group
+        world.cluster.groups = await self.groups()
         world.cluster.grant(await self.granted())
         subjects: list[Subject] = [pool]
         said: list[Said] = []

@@ -63,15 +63,21 @@ class Steps:
             await self._turns.handle(images)
 
     async def read_settings(self) -> None:
-        """Node groups, grants on nodes and the configuration are the gateway's; read them anew."""
+        """Node groups, grants on nodes and the configuration are the gateway's; read them anew.
+
+        Groups are left for the next time when one was heard of while they were read.
+        """
         if not self._turns.leading:
             return
+        known: list[object] = []
+        await self._turns.step(lambda world, _moment: known.append(world.cluster.groups))
         groups, granted = await self._loader.groups(), await self._loader.granted()
         configuration = await self._loader.configuration()
 
         def step(world: World, moment: Moment) -> None:
             obey(world, configuration, moment)
-            if world.cluster.groups != groups:
+            current = bool(known) and known[0] is world.cluster.groups
+            if current and world.cluster.groups != groups:
                 world.cluster.groups = groups
                 world.waiting.wake_all()
             if world.cluster.granted != granted:

@@ -16,6 +16,7 @@ _SHELVES = 256
 class Cluster:
     """The nodes by id, and shelves on which they are sorted.
 
+    ``groups`` is replaced when one changes, so that whoever knew it can tell.
     ``improved``: architectures of nodes that can take more than before, for those who wait.
     """
 

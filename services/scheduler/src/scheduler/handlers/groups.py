@@ -10,11 +10,13 @@ def group_changed(world: World, message: GroupChanged, _moment: Moment) -> None:
     group = message.group
     known = world.cluster.groups.get(group.id)
     if known is None or known.generation < group.generation:
-        world.cluster.groups[group.id] = group
+        world.cluster.groups = world.cluster.groups | {group.id: group}
         world.waiting.wake_all()
 
 
 def group_removed(world: World, message: GroupRemoved, _moment: Moment) -> None:
     """Nobody falls back to it any more."""
-    if world.cluster.groups.pop(message.group_id, None) is not None:
+    groups = dict(world.cluster.groups)
+    if groups.pop(message.group_id, None) is not None:
+        world.cluster.groups = groups
         world.waiting.wake_all()
