@@ -30,6 +30,7 @@ def a_member(**spec):
         ({"node_id": "n1"}, False),
         ({"script": Script(body=b"true")}, False),
         ({"name_template": "$ts"}, False),
+        ({"permission_group": "p"}, False),
     ],
 )
 def test_a_running_vm_cannot_be_everything(wish, is_claimable):
