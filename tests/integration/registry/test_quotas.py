@@ -110,3 +110,11 @@ async def test_uploads_that_end_at_once_do_not_exceed_the_registry_quota(limited
     )
     assert [status for status, _ in outcomes].count(201) == 2
     assert sum(file.stat().st_size for file in registry.blob_files()) <= 1000
+
+
+async def test_content_under_a_wrong_digest_costs_nothing(limited):
+    _, http = limited
+    path = f"/v2/a/blobs/uploads/?digest={digest_of(b'other')}"
+    async with http.post(path, data=bytes(600)) as response:
+        assert response.status == 400
+    assert (await push(http, "b", b"1" * 500))[0] == 201

@@ -11,9 +11,10 @@ from chassis.store.mongo import MongoStore
 from contracts.artifacts import digest_of
 from registry.blobs.disk import DiskBlobs
 from registry.folder import Folder
-from registry.uploads import Superseded, UnknownUpload, Uploads
+from registry.uploads import Superseded, UnknownUpload, Uploads, WrongDigest
 from tests.clock import ManualClock
 from tests.registries import running_registry
+from tests.registry_storage import Storage
 from tests.servers import mongo_server
 from tests.waiting import until
 
@@ -158,7 +159,36 @@ async def test_the_earlier_of_two_writers_is_superseded(tmp_path):
     gate.set()
     with pytest.raises(Superseded):
         await first
-    assert await uploads.finish(upload, digest_of(bytes(2 << 20) + b"tail")) == (2 << 20) + 4
+    await uploads.verify(upload, digest_of(bytes(2 << 20) + b"tail"))
+
+
+async def test_content_under_a_wrong_digest_touches_no_blob(own_store, tmp_path):
+    storage = Storage(own_store, DiskBlobs(tmp_path), tmp_path, ManualClock())
+    await storage.start()
+    digest = await storage.push_blob("a", b"right")
+    before = await storage.holdings.blobs([digest])
+    await storage.clock.advance(60)
+    for claimed in (digest, digest_of(b"nowhere")):
+        upload = await storage.uploads.begin("a")
+        await storage.uploads.append(upload, pieces(b"wrong and longer"))
+        with pytest.raises(WrongDigest):
+            await storage.arrivals.finish(upload, claimed)
+    assert await storage.holdings.blobs([digest, digest_of(b"nowhere")]) == before
+    await storage.folder.stop()
+
+
+async def test_a_whole_blob_in_one_request_that_is_cut_off_leaves_nothing(registry):
+    host, _, port = registry.address.removeprefix("http://").rpartition(":")
+    _, writer = await asyncio.open_connection(host, int(port))
+    content = os.urandom(3_000_000)
+    where = f"/v2/a/blobs/uploads/?digest={digest_of(content)}"
+    writer.write(f"POST {where} HTTP/1.1\r\nHost: x\r\nContent-Length: 3000000\r\n\r\n".encode())
+    writer.write(content[:1_500_000])
+    await writer.drain()
+    uploads = registry.base / "uploads"
+    await until(lambda: [file for file in uploads.glob("*/data") if file.stat().st_size])
+    writer.transport.abort()
+    await until(lambda: not list(uploads.iterdir()))
 
 
 async def test_an_upload_outlives_the_process(own_store, tmp_path):

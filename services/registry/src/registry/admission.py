@@ -20,11 +20,9 @@ async def admit(
     store: RegistryStore, holdings: Holdings, blobs: Blobs, repository: str, frame: Frame
 ) -> None:
     """Raise BlobsMissing or BadManifest unless all content is there, with the sizes said."""
-    sizes = await _sizes(holdings, repository, frame.blobs)
-    kept = await asyncio.gather(*(blobs.size(digest) for digest in sizes))
-    here = {
-        digest: sizes[digest] for digest, size in zip(sizes, kept, strict=True) if size is not None
-    }
+    links = [link.digest for link in await holdings.links(repository, _digests(frame.blobs))]
+    kept = await asyncio.gather(*map(blobs.size, links))
+    here = {digest: size for digest, size in zip(links, kept, strict=True) if size is not None}
     _check(frame.blobs, here)
     if frame.manifests:
         _check(frame.manifests, await store.manifest_sizes(repository, _digests(frame.manifests)))
@@ -68,13 +66,6 @@ def _check(wanted: Iterable[Descriptor], sizes: dict[str, int]) -> None:
             raise BadManifest(
                 f"size: {item.digest} has {sizes[item.digest]} bytes, not {item.size}"
             )
-
-
-async def _sizes(
-    holdings: Holdings, repository: str, blobs: Iterable[Descriptor]
-) -> dict[str, int]:
-    links = await holdings.links(repository, _digests(blobs))
-    return {link.digest: link.size for link in links}
 
 
 def _digests(items: Iterable[Descriptor]) -> set[str]:

@@ -14,14 +14,18 @@ class Arrivals:
         self._room = room
 
     async def finish(self, upload: Upload, digest: str) -> None:
-        """Make the upload a blob of its repository; WrongDigest and OverQuota drop the upload."""
+        """Make the upload a blob of its repository; WrongDigest and OverQuota drop the upload.
+
+        Nothing is counted or reserved under a digest that the content does not have.
+        """
+        await self._uploads.verify(upload, digest)
         try:
             await self._room.take(upload.repository, digest, upload.offset)
         except OverQuota:
             await self._uploads.drop(upload)
             raise
         async with self._holdings.reserved(digest, upload.offset) as blob:
-            await self._uploads.finish(upload, digest)
+            await self._uploads.store(upload)
             await self._holdings.grant(upload.repository, blob)
         await self._uploads.drop(upload)
 

@@ -176,8 +176,8 @@ class Uploads:
             if buffer:
                 await self._write(upload, me, bytes(buffer))
 
-    async def finish(self, upload: Upload, digest: str) -> int:
-        """Make the upload the blob ``digest``; its size. WrongDigest drops the upload.
+    async def verify(self, upload: Upload, digest: str) -> None:
+        """End the upload as the content of ``digest``; WrongDigest drops the upload.
 
         May be repeated until the upload is dropped: what follows may fail and be tried again.
         """
@@ -189,9 +189,14 @@ class Uploads:
                 raise WrongDigest
             if not upload.finished:
                 await self._verify(upload, digest)
-            if await self._blobs.size(digest) is None:
-                await self._adopt(upload, digest)
-        return upload.offset
+
+    async def store(self, upload: Upload) -> None:
+        """Make a verified upload a blob, also where one of another size stands: that is damaged."""
+        async with upload.lock:
+            if upload.id not in self._known:
+                raise UnknownUpload
+            if await self._blobs.size(upload.finished) != upload.offset:
+                await self._adopt(upload, upload.finished)
 
     async def drop(self, upload: Upload) -> None:
         """The upload is no longer needed, or not wanted."""

@@ -53,6 +53,10 @@ class BlobRoutes:
         except FileNotFoundError:
             _log.error("blob.file_missing", repository=repository, digest=digest)
             raise unknown() from None
+        if blob.size != link.size:
+            await blob.close()
+            _log.error("blob.size_wrong", digest=digest, size=blob.size, expected=link.size)
+            raise unknown()  # so that whoever has it pushes it again
         return await Content(blob, digest, "application/octet-stream").send(request)
 
     async def delete(self, request: web.Request) -> web.Response:

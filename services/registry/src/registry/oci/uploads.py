@@ -56,8 +56,12 @@ class UploadRoutes:
         upload = await self._uploads.begin(repository)
         if not digest:
             return _progress(upload, 202)
-        await self._uploads.append(upload, _body(request), allowance=allowance)
-        return await self._finish(upload, digest)
+        try:
+            await self._uploads.append(upload, _body(request), allowance=allowance)
+            return await self._finish(upload, digest)
+        except BaseException:
+            await self._uploads.drop(upload)  # nobody was told where it could go on
+            raise
 
     async def status(self, request: web.Request) -> web.Response:
         """How far the upload is."""
