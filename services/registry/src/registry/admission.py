@@ -31,10 +31,10 @@ async def admit(
 async def admit_template(
     blobs: Blobs, repository: str, content: bytes
 ) -> tuple[Manifest, TemplateConfig]:
-    """The manifest and config of a template, whose blobs are here; BadManifest."""
+    """The manifest and config of a template whose blobs were here; BadManifest, BlobsMissing."""
     manifest, config = await describe_template(blobs, repository, content)
     if manifest.config.media_type != tart.CONFIG_TYPE:
-        wanted = [blobs.read(disk.digest, qcow2.HEADER_BYTES) for disk in manifest.disks]
+        wanted = [_head(blobs, disk.digest, qcow2.HEADER_BYTES) for disk in manifest.disks]
         _check_chain(manifest.disks, await asyncio.gather(*wanted))
     return manifest, config
 
@@ -42,10 +42,17 @@ async def admit_template(
 async def describe_template(
     blobs: Blobs, repository: str, content: bytes
 ) -> tuple[Manifest, TemplateConfig]:
-    """What the manifest of a template says, and its config; BadManifest when it is none."""
+    """What the manifest of a template says, and its config; BadManifest, BlobsMissing."""
     manifest = template_manifest.read_manifest(content)
-    raw = await blobs.read(manifest.config.digest, template_manifest.MAX_CONFIG)
+    raw = await _head(blobs, manifest.config.digest, template_manifest.MAX_CONFIG)
     return manifest, template_manifest.read_config(manifest, raw, repository)
+
+
+async def _head(blobs: Blobs, digest: str, limit: int) -> bytes:
+    try:
+        return await blobs.read(digest, limit)
+    except FileNotFoundError:
+        raise BlobsMissing(digest) from None
 
 
 def _check_chain(disks: Iterable[Descriptor], heads: Iterable[bytes]) -> None:

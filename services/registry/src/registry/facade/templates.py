@@ -8,9 +8,10 @@ from aiohttp import web
 from chassis.errors import NotFound, Refused
 from contracts.templates import TemplateDocument, Version
 from registry.access import actor_of, visible
-from registry.admission import describe_template
+from registry.admission import BlobsMissing, describe_template
 from registry.blobs import Blobs
 from registry.catalog import Catalog
+from registry.domain.artifact import BadManifest
 from registry.domain.template import ARCHITECTURES, find, reverted
 from registry.facade import shapes
 from registry.facade.envelope import BadRequest, flag, ok, ok_v1, parameters, text, whole
@@ -18,6 +19,10 @@ from registry.facade.index import VERSION
 from registry.facade.listing import Listing
 from registry.room import Room
 from registry.templates import Templates, gone_tags
+
+
+class Damaged(NotFound):
+    """What describes the version is lost or cut short; the text names it"""
 
 
 class TemplateRoutes:
@@ -75,9 +80,14 @@ class TemplateRoutes:
         template = await self._templates.get(_id(given))
         version = _version(template, given)
         document = await self._catalog.find(template.repository, version.digest)
-        manifest, config = await describe_template(
-            self._blobs, template.repository, document.content
-        )
+        try:
+            manifest, config = await describe_template(
+                self._blobs, template.repository, document.content
+            )
+        except BlobsMissing as error:
+            raise Damaged(f"The version's config is missing: {error}") from None
+        except BadManifest as error:
+            raise Damaged(f"The version cannot be read: {error}") from None
         return ok(shapes.configuration(template, version, manifest, config))
 
     async def remove(self, request: web.Request) -> web.Response:
