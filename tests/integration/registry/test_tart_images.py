@@ -9,7 +9,15 @@ import pytest
 from api_gateway.app import build
 from api_gateway.config import Settings
 from chassis.clock import SystemClock
-from contracts.artifacts import digest_of, template_id_of
+from contracts.artifacts import CONFIG_TYPE as OUR_CONFIG
+from contracts.artifacts import (
+    DISK_TYPE,
+    KERNEL_TYPE,
+    TEMPLATE_TYPE,
+    TemplateConfig,
+    digest_of,
+    template_id_of,
+)
 from contracts.templates import TemplateDocument
 from corral.registry import RegistryError, pull_template
 from registry.store import TEMPLATES
@@ -165,3 +173,27 @@ async def test_an_image_without_a_disk_is_refused(client):
     layers = [(CONFIG, msgspec.json.encode(VM)), (NVRAM, b"variables")]
     with pytest.raises(RegistryError, match="layers: a template needs"):
         await push_parts(client, REPOSITORY, "latest", layers, STUB, **MADE)
+
+
+OURS = (OUR_CONFIG, msgspec.json.encode(TemplateConfig(name="ours")))
+READS_THE_HOST = (DISK_TYPE, qcow2(backing=b"/etc/passwd"))
+
+
+@pytest.mark.parametrize(
+    ("config", "layers", "kind"),
+    [
+        (OURS, [READS_THE_HOST], ""),
+        (OURS, [READS_THE_HOST], TEMPLATE_TYPE),
+        (STUB, [READS_THE_HOST], ""),
+        (OURS, [(DISK_V2, CHUNKS[0])], ""),
+        (STUB, [(DISK_V2, CHUNKS[0])], TEMPLATE_TYPE),
+        (STUB, [(DISK_V2, CHUNKS[0]), (KERNEL_TYPE, b"kernel")], ""),
+    ],
+)
+async def test_what_is_half_an_image_and_half_ours_is_refused(http, client, config, layers, kind):
+    """Nodes would take its disks for checked, whose chain no rule for images covers."""
+    parts = [(CONFIG, msgspec.json.encode(VM)), *layers]
+    with pytest.raises(RegistryError, match="of an image of tart") as caught:
+        await push_parts(client, "a", "v1", parts, config, artifact_type=kind)
+    assert caught.value.code == "MANIFEST_INVALID"
+    assert not await client.has_manifest("a", "v1")

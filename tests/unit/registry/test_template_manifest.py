@@ -11,6 +11,7 @@ from contracts.artifacts import (
     NVRAM_TYPE,
     STATE_TYPE,
     Manifest,
+    digest_of,
 )
 from contracts.vms import PortRule
 from registry.domain.artifact import BadManifest
@@ -57,6 +58,20 @@ def test_a_template_may_have_one_of_everything_and_any_other_layer():
 def test_layers_that_do_not_go_together_are_refused(parts, reason):
     with pytest.raises(BadManifest, match=f"layers: .*{reason}"):
         manifest(*parts)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "application/vnd.oci.image.layer.nondistributable.v1.tar",
+        "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+    ],
+)
+def test_a_layer_that_need_not_be_in_the_registry_is_refused_by_its_digest(kind):
+    """Nodes would ask for it here, and in vain."""
+    digest = digest_of(b"elsewhere")
+    with pytest.raises(BadManifest, match=f"layers: {digest} is {kind}"):
+        manifest(DISK, (kind, b"elsewhere"))
 
 
 def test_the_config_of_something_else_is_refused():

@@ -29,6 +29,9 @@ NVRAM_TYPE = "application/vnd.corral.nvram.v1"
 STATE_TYPE = "application/vnd.corral.state.v1"
 """Saved memory and devices of a suspended template; see ``SavedState`` for what it needs."""
 
+OUR_TYPES = "application/vnd.corral."
+"""How every media type of ours begins."""
+
 TAG_ANNOTATION = "org.corral.tag"
 """Manifest annotation with the tag as people write it."""
 

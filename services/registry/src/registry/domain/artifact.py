@@ -27,7 +27,7 @@ _IMAGES = (MANIFEST_TYPE, _DOCKER_MANIFEST)
 _INDEXES = (INDEX_TYPE, _DOCKER_LIST)
 _SCHEMA = 2
 _JSON = re.compile(r"application/(?:json|[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,120}\+json)")
-_ELSEWHERE = (
+ELSEWHERE = (
     "application/vnd.oci.image.layer.nondistributable.",
     "application/vnd.docker.image.rootfs.foreign.",
 )
@@ -62,7 +62,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     @property
     def blobs(self) -> tuple[Descriptor, ...]:
         """The blobs it refers to and that must be here."""
-        layers = (blob for blob in self.layers if not blob.media_type.startswith(_ELSEWHERE))
+        layers = (blob for blob in self.layers if not blob.media_type.startswith(ELSEWHERE))
         return (*((self.config,) if self.config else ()), *layers)
 
     @property

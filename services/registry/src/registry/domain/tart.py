@@ -9,7 +9,15 @@ from collections.abc import Iterable
 
 import msgspec
 
-from contracts.artifacts import DISK_TYPE, NVRAM_TYPE, Descriptor, Display, Manifest, TemplateConfig
+from contracts.artifacts import (
+    DISK_TYPE,
+    NVRAM_TYPE,
+    OUR_TYPES,
+    Descriptor,
+    Display,
+    Manifest,
+    TemplateConfig,
+)
 
 CONFIG_TYPE = "application/vnd.cirruslabs.tart.config.v1"
 _OURS = {
@@ -33,6 +41,15 @@ def is_image(config: Descriptor | None, layers: Iterable[Descriptor]) -> bool:
     """Whether a manifest with these is an image of tart."""
     parts = (*layers, *((config,) if config else ()))
     return any(part.media_type == CONFIG_TYPE for part in parts)
+
+
+def foreign(manifest: Manifest) -> Descriptor | None:
+    """The first part that tart does not make, for it is one of ours.
+
+    A node reads a manifest without asking who made it, and would take that part for checked.
+    """
+    parts = (manifest.config, *manifest.layers)
+    return next((part for part in parts if part.media_type.startswith(OUR_TYPES)), None)
 
 
 def as_template(manifest: Manifest) -> Manifest:

@@ -11,6 +11,7 @@ from contracts.artifacts import (
     INITRD_TYPE,
     KERNEL_TYPE,
     NVRAM_TYPE,
+    OUR_TYPES,
     STATE_TYPE,
     Descriptor,
     Manifest,
@@ -19,7 +20,7 @@ from contracts.artifacts import (
 )
 from contracts.vms import PortRule
 from registry.domain import tart
-from registry.domain.artifact import BadManifest
+from registry.domain.artifact import ELSEWHERE, BadManifest
 from registry.domain.template import ARCHITECTURES
 
 MAX_CONFIG = 1 << 20
@@ -43,6 +44,7 @@ def read_manifest(content: bytes) -> Manifest:
     except msgspec.MsgspecError as error:
         raise BadManifest(f"template manifest invalid: {error}") from None
     if tart.is_image(manifest.config, manifest.layers):
+        _check_image(manifest)
         manifest = tart.as_template(manifest)
     elif manifest.config.media_type != CONFIG_TYPE:
         raise BadManifest(f"config.mediaType: a template's must be {CONFIG_TYPE}")
@@ -67,7 +69,21 @@ def read_config(manifest: Manifest, content: bytes, repository: str) -> Template
     return config
 
 
+def _check_image(manifest: Manifest) -> None:
+    if manifest.artifact_type.startswith(OUR_TYPES):
+        raise BadManifest(f"artifactType: {manifest.artifact_type} is none of an image of tart")
+    part = tart.foreign(manifest)
+    if part is not None:
+        raise BadManifest(f"{part.media_type}: {part.digest} is no part of an image of tart")
+
+
 def _check_layers(manifest: Manifest) -> None:
+    for layer in manifest.layers:
+        if layer.media_type.startswith(ELSEWHERE):
+            raise BadManifest(
+                f"layers: {layer.digest} is {layer.media_type}: "
+                "a template's layers must be in the registry"
+            )
     if not manifest.disks:
         raise BadManifest(f"layers: a template needs a {DISK_TYPE}")
     digests = [disk.digest for disk in manifest.disks]
