@@ -1,6 +1,6 @@
 """The storage half of a registry without HTTP, on a clock that the test moves."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -157,6 +157,18 @@ class Storage:
                     if await self.blobs.size(blob) is None:
                         wrong.append(f"{node.id} lacks {blob}")
         return wrong
+
+
+def before(owner: object, verb: str, action: Callable[[], Awaitable[object]]) -> None:
+    """Do ``action`` once, just before ``owner`` does ``verb``."""
+    real = getattr(owner, verb)
+
+    async def step(*args: object) -> object:
+        setattr(owner, verb, real)
+        await action()
+        return await real(*args)
+
+    setattr(owner, verb, step)
 
 
 def image(layers: list[bytes], subject: str = "") -> bytes:

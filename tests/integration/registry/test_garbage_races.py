@@ -13,7 +13,7 @@ from registry.blobs.disk import DiskBlobs
 from registry.blobs.s3 import S3Blobs
 from registry.holdings import Lost
 from tests.clock import ManualClock
-from tests.registry_storage import GRACE, Storage, image
+from tests.registry_storage import GRACE, Storage, before, image
 from tests.waiting import until
 
 LAYER = digest_of(b"layer")
@@ -30,18 +30,6 @@ async def storage(request, own_store, tmp_path):
 
 def bucket(request):
     return S3Blobs(request.getfixturevalue("s3").fresh_bucket())
-
-
-def before(owner, verb, action):
-    """Do ``action`` once, just before ``owner`` does ``verb``."""
-    real = getattr(owner, verb)
-
-    async def step(*args):
-        setattr(owner, verb, real)
-        await action()
-        return await real(*args)
-
-    setattr(owner, verb, step)
 
 
 async def idle_layer(storage):

@@ -25,7 +25,7 @@ from registry.store import (
     RegistryStore,
     TagDocument,
     drop_manifest,
-    drop_tags,
+    drop_tag,
     key,
     put_manifest,
     put_tag,
@@ -92,39 +92,40 @@ class Catalog:
         return manifest
 
     async def delete(self, repository: str, reference: str, actor: Actor) -> None:
-        """Remove a tag, or a manifest with every tag on it; ManifestUnknown."""
-        if DIGEST_PATTERN.fullmatch(reference) is None:
-            tag = await self._store.tag(repository, reference)
-            if tag is None:
-                raise ManifestUnknown
-            await self._untag(repository, [tag], "", actor)
-            return
-        if await self._store.manifest(repository, reference) is None:
-            raise ManifestUnknown
-        tags = await self._store.tags(repository, digest=reference)
-        await self._untag(repository, tags, reference, actor)
+        """Remove a tag, or a manifest with every tag on it; ManifestUnknown.
 
-    async def _untag(
-        self, repository: str, tags: list[TagDocument], digest: str, actor: Actor
-    ) -> None:
-        writes = [drop_tags(repository, [tag.reference for tag in tags])] if tags else []
-        if digest:
-            writes.append(drop_manifest(repository, digest))
+        The writes notice what moves after the tag or manifest was read, so the template is read
+        after it: no version, and no tag, is left without its manifest.
+        """
+        identity = template_id_of(repository)
 
-        async def decide(old: TemplateDocument | None) -> Change:
-            new = old and domain.untagged(old, [tag.tag for tag in tags])
+        async def decide(_: TemplateDocument | None) -> Change:
+            end = await self._end(repository, reference)
+            old = await self._store.template(identity)
+            new = old and domain.without(old, end.digest, end.tag)
             if old is None or new is None or new.versions == old.versions:
-                return Change(old=old, new=old, writes=writes)
+                return Change(old=old, new=old, writes=end.writes)
             return Change(
                 old=old,
                 new=new,
-                writes=writes,
+                writes=end.writes,
                 event=None if new.versions else EventKind.DELETE_REGISTRY_VM,
                 fields={"template_id": old.id},
                 actor=actor,
             )
 
-        await self._templates.change(template_id_of(repository), decide)
+        await self._templates.change(identity, decide)
+
+    async def _end(self, repository: str, reference: str) -> "_End":
+        if DIGEST_PATTERN.fullmatch(reference) is not None:
+            manifest = await self._store.manifest(repository, reference)
+            if manifest is None:
+                raise ManifestUnknown
+            return _End(digest=reference, tag=None, writes=drop_manifest(manifest))
+        tag = await self._store.tag(repository, reference)
+        if tag is None:
+            raise ManifestUnknown
+        return _End(digest=tag.digest, tag=tag.tag, writes=drop_tag(tag))
 
     async def _admit(self, repository: str, frame: Frame) -> None:
         await admit(self._store, self._holdings, self._blobs, repository, frame)
@@ -181,6 +182,14 @@ class Catalog:
             config=config,
             at=document.pushed,
         )
+
+
+class _End(msgspec.Struct, frozen=True, kw_only=True):
+    """What a removal takes: a manifest, or only one ``tag`` on it."""
+
+    digest: str
+    tag: str | None
+    writes: list[Write]
 
 
 class _Decision(msgspec.Struct):

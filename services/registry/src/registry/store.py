@@ -233,9 +233,25 @@ def put_tag(tag: TagDocument) -> Write:
     return _upsert(TAGS, tag.id, {"$set": fields})
 
 
-def drop_manifest(repository: str, digest: str) -> Write:
-    """The write that removes a manifest."""
-    return Delete(collection=MANIFESTS, where={"_id": key(repository, digest)})
+def drop_manifest(manifest: ManifestDocument) -> list[Write]:
+    """The writes that remove a manifest and every tag on it, provided nobody pushed it meanwhile.
+
+    Whoever points a tag to a manifest writes the manifest too: so no tag is overlooked.
+    """
+    mine = {"_id": manifest.id, "revision": at(manifest.revision)}
+    tagged = {"repository": manifest.repository, "digest": manifest.digest}
+    return [
+        Update(collection=MANIFESTS, where=mine, change={"$inc": {"revision": 1}}),
+        Delete(collection=MANIFESTS, where={"_id": manifest.id}),
+        Delete(collection=TAGS, where=tagged),
+    ]
+
+
+def drop_tag(tag: TagDocument) -> list[Write]:
+    """The writes that remove a tag, provided nobody moved it meanwhile."""
+    mine = {"_id": tag.id, "digest": tag.digest, "pushed": tag.pushed}
+    claim = Update(collection=TAGS, where=mine, change={"$set": {"digest": ""}})
+    return [claim, Delete(collection=TAGS, where={"_id": tag.id})]
 
 
 def drop_tags(repository: str, references: Iterable[str]) -> Write:

@@ -64,6 +64,14 @@ def untagged(template: TemplateDocument, tags: Iterable[str]) -> TemplateDocumen
     return _with(template, [v for v in template.versions if v.tag not in gone])
 
 
+def without(template: TemplateDocument, digest: str, tag: str | None) -> TemplateDocument:
+    """Without the versions of this manifest, or only the one of them that carries ``tag``."""
+    return _with(
+        template,
+        [v for v in template.versions if v.digest != digest or tag not in (None, v.tag)],
+    )
+
+
 def pulled(template: TemplateDocument, pulls: Mapping[str, datetime]) -> TemplateDocument:
     """With the last pull of each digest moved on; the same object when nothing moved."""
     moved = False
