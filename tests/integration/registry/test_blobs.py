@@ -30,6 +30,7 @@ async def test_a_blob_in_one_request_comes_back_with_its_digest(http):
         assert await response.read() == content
         assert response.headers["Docker-Content-Digest"] == digest
         assert response.headers["ETag"] == f'"{digest}"'
+        assert response.headers["Cache-Control"] == "private, max-age=31536000, immutable"
     async with http.head(where) as response:
         assert (response.status, response.content_length) == (200, len(content))
 

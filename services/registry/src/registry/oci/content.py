@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import os
 import select
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import structlog
@@ -27,7 +28,12 @@ _PATIENCE_MS = 2
 _STALLED_SECONDS = 60.0
 """A client that takes nothing for so long is cut off."""
 
-_IMMUTABLE = "public, max-age=31536000, immutable"
+_IMMUTABLE = "private, max-age=31536000, immutable"
+"""No cache between may answer for the registry, which asks who may read what."""
+
+_SENDERS = ThreadPoolExecutor(16, thread_name_prefix="blob-sender")
+"""Slow clients may hold all of these threads, and nothing else waits for one."""
+
 _log = structlog.get_logger()
 
 
@@ -133,18 +139,31 @@ async def _sendfile(socket: int, file: int, start: int, count: int) -> None:
     """Copy from file to socket inside the kernel.
 
     The socket is watched through a duplicate: the loop does not let two parties watch one.
+    Both descriptors stay open until no thread uses them: another file may get their numbers.
     """
     mine = os.dup(socket)
     try:
         stop = start + count
         while start < stop:
-            sent = await asyncio.to_thread(_send_slice, mine, file, start, stop)
+            sent = await _to_the_end(_SENDERS.submit(_send_slice, mine, file, start, stop))
             if not sent:
                 await _writable(mine)
             start += sent
             SENT.inc(sent)
     finally:
         os.close(mine)
+
+
+async def _to_the_end(job: Future[int]) -> int:
+    """What the thread returns; whoever cancels waits for it too."""
+    running = asyncio.wrap_future(job)
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        while not running.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait([running])
+        raise
 
 
 def _send_slice(socket: int, file: int, start: int, stop: int) -> int:
