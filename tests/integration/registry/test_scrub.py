@@ -1,13 +1,15 @@
 import asyncio
+import errno
 import os
 
 import pytest
 from structlog.testing import capture_logs
 
+from chassis.errors import Unavailable
 from contracts.artifacts import digest_of
 from registry.blobs.disk import DiskBlobs
 from registry.blobs.s3 import S3Blobs
-from registry.metrics import CORRUPT, MISSING
+from registry.metrics import CORRUPT, MISSING, UNREADABLE
 from tests.clock import ManualClock
 from tests.registry_storage import SCRUB_INTERVAL, Storage, image
 from tests.waiting import until
@@ -96,10 +98,63 @@ async def test_two_registries_share_the_work(storage, tmp_path):
     await storage.push("a", "v1", [b"one", b"two", b"three"])
     await storage.clock.advance(SCRUB_INTERVAL + 1)
     due = storage.clock.now()
-    taken = [await one.removals.to_check(due) for one in (storage, other, storage, other)]
+    taken = [await one.removals.to_check(due, 1 << 20) for one in (storage, other, storage, other)]
     assert len({blob.digest for blob in taken}) == 4
-    assert await other.removals.to_check(due) is None
+    assert await other.removals.to_check(due, 1 << 20) is None
     await other.folder.stop()
+
+
+def failing(storage, monkeypatch, error):
+    """Opening a blob raises ``error``, while the list that is returned has it."""
+    errors, real = [error], storage.blobs.open
+
+    async def reading(digest):
+        if errors:
+            raise errors[0]
+        return await real(digest)
+
+    monkeypatch.setattr(storage.blobs, "open", reading)
+    return errors
+
+
+async def test_what_cannot_be_read_is_counted_and_stays_unchecked(storage, monkeypatch):
+    digest = await storage.push_blob("a", b"layer")
+    (pushed,) = await storage.holdings.blobs([digest])
+    errors = failing(storage, monkeypatch, OSError(errno.EIO, "Input/output error"))
+    counted = UNREADABLE._value.get()
+    assert events(await scrub(storage)) == ["registry.blob_unreadable"]
+    await storage.scrub.step()
+    assert UNREADABLE._value.get() == counted + 1  # it has an hour
+    assert (await storage.holdings.blobs([digest]))[0].checked == pushed.checked
+    await storage.clock.advance(3700)
+    await storage.scrub.step()
+    assert UNREADABLE._value.get() == counted + 2
+    errors.clear()
+    await storage.clock.advance(3700)
+    await storage.scrub.step()
+    (blob,) = await storage.holdings.blobs([digest])
+    assert (blob.checked, blob.claimed) == (storage.clock.now(), None)
+
+
+async def test_what_storage_that_is_away_kept_from_a_check_comes_next(storage, monkeypatch):
+    digest = await storage.push_blob("a", b"layer")
+    errors = failing(storage, monkeypatch, Unavailable())
+    with pytest.raises(Unavailable):
+        await scrub(storage)
+    errors.clear()
+    await storage.scrub.step()
+    assert (await storage.holdings.blobs([digest]))[0].checked == storage.clock.now()
+
+
+async def test_a_check_that_was_cut_off_is_made_an_hour_later(storage, monkeypatch):
+    digest = await storage.push_blob("a", b"layer")
+    errors = failing(storage, monkeypatch, asyncio.CancelledError())
+    with pytest.raises(asyncio.CancelledError):
+        await scrub(storage)
+    errors.clear()
+    await storage.clock.advance(3700)
+    await storage.scrub.step()
+    assert (await storage.holdings.blobs([digest]))[0].checked == storage.clock.now()
 
 
 async def test_reading_keeps_to_the_rate(own_store, tmp_path):

@@ -47,7 +47,7 @@ class BlobDocument(msgspec.Struct, frozen=True, kw_only=True):
 
     ``born`` tells two blobs of one digest apart, when one was collected in between. ``condemned``
     and ``condemner``: since when which registry is removing it. ``checked``: when its content was
-    last compared with its digest.
+    last compared with its digest; ``claimed``: until when a registry has it to itself for that.
     """
 
     digest: str = msgspec.field(name="_id")
@@ -56,6 +56,7 @@ class BlobDocument(msgspec.Struct, frozen=True, kw_only=True):
     revision: int
     touched: datetime
     checked: datetime
+    claimed: datetime | None = None
     condemned: datetime | None = None
     condemner: str = ""
 

@@ -16,6 +16,8 @@ _ALIVE = {"$exists": False}
 _TAKEN_OVER = timedelta(hours=1)
 """A removal that its registry has not ended for so long is another's: that registry is gone."""
 
+_CHECK_AGAIN = timedelta(hours=1)
+
 
 class _InRepository(msgspec.Struct, frozen=True):
     repository: str
@@ -92,23 +94,32 @@ class Removals:
         mine = {"_id": blob.digest, "born": blob.born, "condemner": self._folder.identity}
         await self._store.write([Delete(collection=BLOBS, where=mine)])
 
-    async def to_check(self, before: datetime) -> BlobDocument | None:
-        """The blob unchecked for longest, since ``before`` at least; the caller checks it now."""
-        found = await self._store.find(
-            BLOBS,
-            BlobDocument,
-            {"checked": {"$lt": before}, "condemned": _ALIVE},
-            sort=(("checked", 1),),
-            limit=1,
-        )
+    async def to_check(self, before: datetime, rate: int) -> BlobDocument | None:
+        """The blob unchecked for longest, since ``before`` at least; it is the caller's to check.
+
+        One whose check does not end comes up again an hour after it should have, at ``rate`` bytes
+        a second.
+        """
+        now = self._clock.now()
+        due = {"checked": {"$lt": before}, "claimed": {"$not": {"$gt": now}}, "condemned": _ALIVE}
+        found = await self._store.find(BLOBS, BlobDocument, due, sort=(("checked", 1),), limit=1)
         for blob in found:
+            until = now + _CHECK_AGAIN + timedelta(seconds=blob.size / rate)
             return await self._store.change(
-                BLOBS,
-                BlobDocument,
-                {"_id": blob.digest, "checked": blob.checked, "condemned": _ALIVE},
-                {"$set": {"checked": self._clock.now()}},
+                BLOBS, BlobDocument, due | {"_id": blob.digest}, {"$set": {"claimed": until}}
             )
         return None
+
+    async def checked(self, blob: BlobDocument) -> None:
+        """Its content was compared with its digest, whatever came of it."""
+        mine = {"_id": blob.digest, "born": blob.born}
+        change = {"$set": {"checked": self._clock.now()}, "$unset": {"claimed": ""}}
+        await self._store.change(BLOBS, BlobDocument, mine, change)
+
+    async def unclaim(self, blob: BlobDocument) -> None:
+        """Nothing is known of it: the next may check it at once."""
+        mine = {"_id": blob.digest, "claimed": blob.claimed}
+        await self._store.change(BLOBS, BlobDocument, mine, {"$unset": {"claimed": ""}})
 
     async def _next_repository(self, collection: str, after: str) -> str:
         where = {"repository": {"$gt": after}}

@@ -7,9 +7,10 @@ from datetime import timedelta
 import structlog
 
 from chassis.clock import Clock
+from chassis.errors import Unavailable
 from registry.blobs import Blobs
 from registry.holdings import BlobDocument
-from registry.metrics import CORRUPT, MISSING, SCRUBBED
+from registry.metrics import CORRUPT, MISSING, SCRUBBED, UNREADABLE
 from registry.removals import Removals
 
 _TICK_SECONDS = 0.01
@@ -20,7 +21,8 @@ class Scrub:
     """Checks each blob once per ``interval`` at ``rate`` bytes a second; registries share the work.
 
     A corrupt blob is set aside at once: it is not served any more and may be pushed again. What
-    is missing is only reported, since the next push of it makes it good.
+    is missing is only reported, since the next push of it makes it good. What cannot be read is
+    reported, and tried again an hour later.
     """
 
     def __init__(
@@ -35,26 +37,31 @@ class Scrub:
     async def step(self) -> None:
         """Check every blob that is due."""
         while self._interval and (
-            blob := await self._removals.to_check(self._clock.now() - self._interval)
+            blob := await self._removals.to_check(self._clock.now() - self._interval, self._rate)
         ):
             await self._check(blob)
 
     async def _check(self, blob: BlobDocument) -> None:
         try:
             found = await self._digest(blob.digest)
+            if found != blob.digest:
+                await self._set_aside(blob.digest, found)
         except FileNotFoundError:
             await self._report_missing(blob.digest)
-            return
         except OSError as error:
+            UNREADABLE.inc()
             _log.error("registry.blob_unreadable", digest=blob.digest, error=str(error))
             return
-        if found != blob.digest:
-            await self._blobs.quarantine(blob.digest)
-            CORRUPT.inc()
-            repositories = await self._repositories(blob.digest)
-            _log.error(
-                "registry.blob_corrupt", digest=blob.digest, found=found, repositories=repositories
-            )
+        except Unavailable:
+            await self._removals.unclaim(blob)
+            raise
+        await self._removals.checked(blob)
+
+    async def _set_aside(self, digest: str, found: str) -> None:
+        await self._blobs.quarantine(digest)
+        CORRUPT.inc()
+        repositories = await self._repositories(digest)
+        _log.error("registry.blob_corrupt", digest=digest, found=found, repositories=repositories)
 
     async def _digest(self, digest: str) -> str:
         """The digest of what is stored, read at our pace."""
