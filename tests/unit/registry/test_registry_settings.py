@@ -1,6 +1,7 @@
 import msgspec
+import pytest
 
-from chassis.config import load, printable
+from chassis.config import BadSettings, load, printable
 from registry.blobs.s3 import S3Place
 from registry.config import Settings
 
@@ -37,3 +38,16 @@ def test_defaults_are_a_disk_without_quotas():
     settings = load(Settings, {})
     assert (settings.blob_backend, settings.quota_bytes) == ("disk", 0)
     assert msgspec.structs.replace(settings, blob_backend="s3").s3.bucket == "anka-registry"
+
+
+@pytest.mark.parametrize("name", ["gc_interval", "gc_grace", "scrub_rate"])
+@pytest.mark.parametrize("value", ["0", "-1"])
+def test_what_nothing_could_work_with_is_refused_by_its_name(name, value):
+    with pytest.raises(BadSettings, match=f"{name}: must be more than 0"):
+        load(Settings, {f"CORRAL_{name.upper()}": value})
+
+
+def test_checks_are_switched_off_by_their_interval():
+    assert load(Settings, {"CORRAL_SCRUB_INTERVAL": "0"}).scrub_interval == 0
+    with pytest.raises(BadSettings, match="scrub_interval: must be 0, for never, or more"):
+        load(Settings, {"CORRAL_SCRUB_INTERVAL": "-1"})

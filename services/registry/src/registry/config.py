@@ -27,8 +27,9 @@ class Settings(AuthSettings, frozen=True, kw_only=True):
     the machine's role allows; an ``s3_endpoint`` is any server that speaks S3.
 
     ``gc_interval`` and ``gc_grace``: seconds between collections, and how long what nothing uses
-    is kept. ``scrub_interval``: seconds within which every blob is checked once, 0 for never;
-    ``scrub_rate``: bytes read for that a second. Quotas in bytes, 0 for none.
+    is kept, since pushes and pulls under way need it. ``scrub_interval``: seconds within which
+    every blob is checked once, 0 for never; ``scrub_rate``: bytes read for that a second. Quotas
+    in bytes, 0 for none.
 
     ``distribution_timeout``: seconds that one node has for its pull, or to come back for it.
     ``distribution_resend``: seconds without a word after which an order is sent again.
@@ -99,6 +100,11 @@ class Settings(AuthSettings, frozen=True, kw_only=True):
             raise ValueError("enable_registry_authorization: needs enable_auth")
         if self.enable_resource_management and not self.enable_registry_authorization:
             raise ValueError("enable_resource_management: needs enable_registry_authorization")
+        for name in ("gc_interval", "gc_grace", "scrub_rate"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name}: must be more than 0")
+        if self.scrub_interval < 0:
+            raise ValueError("scrub_interval: must be 0, for never, or more")
 
     @property
     def keep_logs(self) -> timedelta | None:
