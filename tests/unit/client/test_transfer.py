@@ -171,6 +171,12 @@ async def test_a_refusal_is_not_tried_again(registry, client, tmp_path):
     assert registry.calls["get"] == 1
 
 
+async def test_a_registry_that_cannot_revert_is_no_version_that_is_gone(client):
+    with pytest.raises(RegistryError) as caught:
+        await client.revert("image", 4)
+    assert caught.value.status == 404
+
+
 async def test_nobody_listening_is_registry_down():
     async with RegistryClient("http://127.0.0.1:9", tries=2) as client:
         with pytest.raises(RegistryDown):

@@ -10,10 +10,11 @@ from types import TracebackType
 from typing import Self
 
 import aiohttp
+import msgspec
 from yarl import URL
 
 from contracts.artifacts import DIGEST_PATTERN, INDEX_TYPE, MANIFEST_TYPE, digest_of
-from corral.registry.errors import Corrupt, refusal
+from corral.registry.errors import Corrupt, RegistryError, refusal
 from corral.registry.retry import Patience
 from corral.registry.upload import Sender, UploadLost
 from corral.root import credentials
@@ -24,7 +25,7 @@ Chunk = Callable[[int], None]
 _PIECE = 1 << 20
 _TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
 _MAX_MANIFEST = 4 << 20
-_NO_SUCH_VERSION = frozenset({400, 404})
+_REFUSED = 400
 
 
 class RegistryClient:
@@ -177,10 +178,10 @@ class RegistryClient:
         while True:
             try:
                 async with self.session.delete(url) as response:
-                    if response.status in _NO_SUCH_VERSION:
+                    if response.status == _REFUSED:
                         return False
                     await _expect(response, 200)
-                    return True
+                    return _succeeded(await response.read())
             except Exception as error:
                 await patience.after(error)
 
@@ -222,6 +223,18 @@ class RegistryClient:
                     return True
             except Exception as error:
                 await patience.after(error)
+
+
+class _Envelope(msgspec.Struct, frozen=True):
+    status: str
+
+
+def _succeeded(content: bytes) -> bool:
+    """Whether a documented call did what it was asked; a template unknown is FAIL under 200."""
+    try:
+        return msgspec.json.decode(content, type=_Envelope).status == "OK"
+    except msgspec.MsgspecError as error:
+        raise RegistryError(f"the registry's answer is not the documented one: {error}") from None
 
 
 async def _expect(response: aiohttp.ClientResponse, status: int) -> None:
