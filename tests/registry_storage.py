@@ -62,7 +62,8 @@ class Storage:
         self.room = Room(self.holdings, blobs, 0, 0)
         self.uploads = Uploads(self.folder, blobs, clock, 0, 86_400)
         self.arrivals = Arrivals(self.uploads, self.holdings, self.room)
-        self.templates = Templates(self.records, Outbox(self.records, MemoryBus(clock)), clock)
+        self.outbox = Outbox(self.records, MemoryBus(clock))
+        self.templates = Templates(self.records, self.outbox, clock)
         self.catalog = Catalog(self.records, self.holdings, blobs, self.templates, clock)
         self.garbage = Garbage(
             self.records, self.holdings, self.removals, blobs, self.room, clock, span

@@ -18,8 +18,10 @@ from contracts.templates import (
     TemplateRemoved,
 )
 from corral.registry import RegistryClient
+from registry.blobs.disk import DiskBlobs
 from registry.store import OUTBOX
 from tests.registries import push, qcow2, qcow2_over, running_registry
+from tests.registry_storage import Storage
 from tests.waiting import until
 
 TEMPLATE = "c983c3bf-a0c0-43dc-54dc-2fd9f7d62fce"
@@ -176,3 +178,16 @@ async def test_what_a_stopped_process_left_unsaid_is_said_by_the_next(own_store,
         await until(lambda: len(ear.heard) == 2)
         await until(lambda: outbox_is_empty(own_store))
     await bus.stop()
+
+
+async def test_a_change_that_says_nothing_wakes_nobody(own_store, tmp_path, monkeypatch):
+    storage = Storage(own_store, DiskBlobs(tmp_path), tmp_path, SystemClock())
+    await storage.start()
+    kicks = []
+    monkeypatch.setattr(storage.outbox, "kick", lambda: kicks.append("kick"))
+    await storage.push("a", "v1", [b"no template"])
+    await storage.templates.pulled(TEMPLATE, {})
+    assert kicks == []
+    await storage.push_template(TEMPLATE, "v1", [qcow2()])
+    assert kicks == ["kick"]
+    await storage.folder.stop()

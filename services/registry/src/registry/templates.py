@@ -70,7 +70,6 @@ class Templates:
                 new = await self._commit(template_id, change)
             except Conflict:
                 continue
-            self._outbox.kick()
             return new
         raise Conflict("the template is being changed by others all the time")
 
@@ -144,6 +143,8 @@ class Templates:
                 await self._store.transact(writes)
             finally:
                 self.commits += 1
+        if words:
+            self._outbox.kick()
         if new is not old and new is not None:
             _log.info(
                 "template.changed", template=new.id, revision=new.revision, tags=len(new.versions)
