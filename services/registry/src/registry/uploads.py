@@ -12,12 +12,12 @@ import re
 import shutil
 import sys
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from chassis.clock import Clock
 from chassis.errors import Conflict, CorralError, NotFound
-from registry.blobs import FULL, PIECE, Blobs, NoSpace
+from registry.blobs import PIECE, Blobs, NoSpace, full_disk
 from registry.folder import Folder
 from registry.metrics import RECEIVED, UPLOADS
 from registry.room import OverQuota
@@ -125,7 +125,7 @@ class Uploads:
         await self.make_room(0)
         owner = self._folder.identity[:_OWNER]
         folder = self._root / (owner + str(uuid.uuid4())[len(owner) :])
-        with _full_disk():
+        with full_disk():
             upload = await asyncio.to_thread(_make, folder, repository)
         self._known[upload.id] = upload
         return upload
@@ -232,7 +232,7 @@ class Uploads:
             if upload.writer is not me:
                 raise Superseded
             try:
-                with _full_disk():
+                with full_disk():
                     await asyncio.to_thread(self._put, upload, piece)
                     RECEIVED.inc(len(piece))
             except NoSpace:
@@ -288,13 +288,3 @@ def _stale(root: Path, oldest: float) -> list[Path]:
             if max(newest, folder.stat().st_mtime) < oldest:
                 found.append(folder)
     return found
-
-
-@contextlib.contextmanager
-def _full_disk() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in FULL:
-            raise NoSpace from error
-        raise

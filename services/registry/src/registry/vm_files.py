@@ -9,17 +9,22 @@ import uuid
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
+from typing import BinaryIO
 
 import structlog
 
 from chassis.clock import Clock
 from chassis.errors import NotFound, Refused
-from registry.blobs import FULL, NoSpace
+from registry.blobs import NoSpace, full_disk
 from registry.logs.folder import LogFile
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _MOST_FILES = 32
-_UNFINISHED = ".upload"
+_UNFINISHED = "."
+"""How names of uploads under way begin, and no file's."""
+
+_CUT_OFF = timedelta(hours=1)
+"""An upload that nobody wrote to for so long was left by a process that was killed."""
 _log = structlog.get_logger()
 
 
@@ -42,33 +47,24 @@ class VmFiles:
     async def put(self, vm: str, name: str, pieces: AsyncIterator[bytes]) -> None:
         """Have the file, whole or not at all; Refused, TooLarge, NoSpace."""
         target = self._path(vm, name)
-        await asyncio.to_thread(self._make_room, target)
-        upload = target.with_name(f".{uuid.uuid4().hex}{_UNFINISHED}")
-        size = 0
+        upload = target.with_name(f"{_UNFINISHED}{uuid.uuid4().hex}")
         try:
-            with upload.open("wb") as file:
-                async for piece in pieces:
-                    size += len(piece)
-                    if size > self._limit:
-                        raise TooLarge
-                    await asyncio.to_thread(file.write, piece)
-            await asyncio.to_thread(upload.rename, target)
-        except OSError as error:
-            if error.errno in FULL:
-                raise NoSpace from error
+            with full_disk():
+                with await asyncio.to_thread(self._begin, upload, target) as file:
+                    await self._take(file, pieces)
+                await asyncio.to_thread(upload.rename, target)
+        except BaseException:
+            await asyncio.to_thread(_drop, upload)
             raise
-        finally:
-            upload.unlink(missing_ok=True)
 
     def list(self, vm: str) -> list[LogFile]:
         """The files of a VM, by name; for a thread."""
         found = []
-        with contextlib.suppress(FileNotFoundError):
-            for entry in os.scandir(self._folder(vm)):
-                if not entry.name.endswith(_UNFINISHED):
-                    stat = entry.stat()
-                    modified = int(stat.st_mtime)
-                    found.append(LogFile(name=entry.name, size=stat.st_size, modified=modified))
+        for path in _files(self._folder(vm)):
+            with contextlib.suppress(FileNotFoundError):  # expired meanwhile
+                stat = path.stat()
+                modified = int(stat.st_mtime)
+                found.append(LogFile(name=path.name, size=stat.st_size, modified=modified))
         return sorted(found, key=lambda file: file.name)
 
     def find(self, vm: str, name: str) -> Path:
@@ -79,26 +75,51 @@ class VmFiles:
         return path
 
     async def expire(self) -> None:
-        """Remove what is too old, and uploads that were cut off."""
-        if self._keep is not None:
-            gone = await asyncio.to_thread(self._expire, self._keep)
-            if gone:
-                _log.info("vm_files.expired", files=gone)
+        """Remove what is too old, uploads that were cut off, and folders without a file."""
+        gone = await asyncio.to_thread(self._expire)
+        if gone:
+            _log.info("vm_files.expired", files=gone)
 
-    def _make_room(self, target: Path) -> None:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if shutil.disk_usage(target.parent).free < self._reserve:
-            raise NoSpace
-        if len(list(target.parent.iterdir())) >= _MOST_FILES and not target.exists():
+    def _begin(self, upload: Path, target: Path) -> BinaryIO:
+        """Open the upload, in its folder: Refused and NoSpace leave none."""
+        self._root.mkdir(parents=True, exist_ok=True)
+        self._check_room(0)
+        there = set(_files(target.parent))
+        if len(there) >= _MOST_FILES and target not in there:
             raise Refused(f"a VM has no more than {_MOST_FILES} files")
+        while True:
+            target.parent.mkdir(exist_ok=True)
+            with contextlib.suppress(FileNotFoundError):  # it was empty, and is removed again
+                return upload.open("xb")
 
-    def _expire(self, keep: timedelta) -> int:
-        before = (self._clock.now() - keep).timestamp()
+    async def _take(self, file: BinaryIO, pieces: AsyncIterator[bytes]) -> None:
+        size = 0
+        async for piece in pieces:
+            size += len(piece)
+            if size > self._limit:
+                raise TooLarge
+            await asyncio.to_thread(self._write, file, piece)
+        await asyncio.to_thread(_settle, file)
+
+    def _write(self, file: BinaryIO, piece: bytes) -> None:
+        self._check_room(len(piece))
+        file.write(piece)
+
+    def _check_room(self, size: int) -> None:
+        if shutil.disk_usage(self._root).free < size + self._reserve:
+            raise NoSpace
+
+    def _expire(self) -> int:
+        now = self._clock.now()
+        cut_off = (now - _CUT_OFF).timestamp()
+        oldest = (now - self._keep).timestamp() if self._keep is not None else 0.0
         gone = 0
         for path in self._root.glob("*/*"):
-            if path.stat().st_mtime < before:
-                path.unlink(missing_ok=True)
-                gone += 1
+            begun = path.name.startswith(_UNFINISHED)
+            with contextlib.suppress(FileNotFoundError):  # by another registry, or it has ended
+                if path.stat().st_mtime < (cut_off if begun else oldest):
+                    path.unlink()
+                    gone += 1
         for folder in self._root.glob("*"):
             with contextlib.suppress(OSError):
                 folder.rmdir()
@@ -113,3 +134,22 @@ class VmFiles:
         if not _NAME.fullmatch(name):
             raise Refused("expected a file name of letters, digits, '.', '_' and '-'")
         return self._folder(vm) / name
+
+
+def _files(folder: Path) -> list[Path]:
+    """The whole files of a VM; none when it has no folder."""
+    try:
+        return [path for path in folder.iterdir() if not path.name.startswith(_UNFINISHED)]
+    except FileNotFoundError:
+        return []
+
+
+def _settle(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _drop(upload: Path) -> None:
+    upload.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # other files are there
+        upload.parent.rmdir()

@@ -12,7 +12,7 @@ import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from registry.blobs.port import FULL, PIECE, Disk, NoSpace
+from registry.blobs.port import PIECE, Disk, full_disk
 
 _READ_ONLY = 0o444
 _DIGEST_LENGTH = 64
@@ -103,7 +103,7 @@ def _head(path: Path, limit: int) -> bytes:
 
 
 def _adopt(file: Path, target: Path) -> None:
-    try:
+    with full_disk():
         fresh = not target.parent.exists()
         target.parent.mkdir(exist_ok=True)
         with file.open("rb") as content:
@@ -113,10 +113,6 @@ def _adopt(file: Path, target: Path) -> None:
         _sync(target.parent)
         if fresh:
             _sync(target.parent.parent)
-    except OSError as error:
-        if error.errno in FULL:
-            raise NoSpace from error
-        raise
 
 
 def _set_aside(file: Path, folder: Path) -> None:

@@ -1,7 +1,8 @@
 """Blob storage as the registry sees it: verified content, named by its digest."""
 
+import contextlib
 import errno
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -9,8 +10,7 @@ import msgspec
 
 from chassis.errors import Unavailable
 
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-"""What the system says of a full disk."""
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 PIECE = 1 << 20
 """Bytes that are read into memory at once, at most; a storage far away takes a few of them."""
@@ -18,6 +18,17 @@ PIECE = 1 << 20
 
 class NoSpace(Unavailable):
     """The registry's disk is full"""
+
+
+@contextlib.contextmanager
+def full_disk() -> Iterator[None]:
+    """What the system says of a full disk is NoSpace."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise NoSpace from error
+        raise
 
 
 class Disk(msgspec.Struct, frozen=True, kw_only=True):

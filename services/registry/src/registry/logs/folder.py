@@ -15,7 +15,7 @@ import msgspec
 
 from chassis.clock import Clock
 from chassis.errors import NotFound, Refused
-from registry.blobs import FULL, NoSpace
+from registry.blobs import NoSpace, full_disk
 
 _SPELLINGS = {"event": "Event", "controller": "Controller"}
 """Services that are asked for in either case."""
@@ -96,7 +96,7 @@ class LogFolder:
     def append(self, service: str, lines: bytes) -> None:
         """Add whole lines, in a new file when that is due; NoSpace."""
         current = self.current(service)
-        try:
+        with full_disk():
             current.parent.mkdir(parents=True, exist_ok=True)
             if shutil.disk_usage(current.parent).free < self._rotation.reserve:
                 raise NoSpace
@@ -105,10 +105,6 @@ class LogFolder:
                 if file.tell() == 0:
                     file.write(self._header())
                 file.write(lines)
-        except OSError as error:
-            if error.errno in FULL:
-                raise NoSpace from error
-            raise
 
     def expire(self) -> int:
         """Remove what nobody has written to for too long; the number of files."""
