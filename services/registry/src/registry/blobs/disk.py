@@ -49,8 +49,8 @@ class DiskBlobs:
         self._aside = base / "quarantine"
 
     async def start(self) -> None:
-        """Make the folders."""
-        await asyncio.to_thread(self._root.mkdir, parents=True, exist_ok=True)
+        """Make the folders, to stay."""
+        await asyncio.to_thread(_make, self._root)
 
     async def stop(self) -> None:
         """Nothing is open."""
@@ -104,15 +104,19 @@ def _head(path: Path, limit: int) -> bytes:
 
 def _adopt(file: Path, target: Path) -> None:
     with full_disk():
-        fresh = not target.parent.exists()
         target.parent.mkdir(exist_ok=True)
         with file.open("rb") as content:
             os.fsync(content.fileno())
         file.chmod(_READ_ONLY)
         file.rename(target)
         _sync(target.parent)
-        if fresh:
-            _sync(target.parent.parent)
+        _sync(target.parent.parent)  # whoever made the folder may not have come so far
+
+
+def _make(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for made in (folder, folder.parent, folder.parent.parent):
+        _sync(made)
 
 
 def _set_aside(file: Path, folder: Path) -> None:
