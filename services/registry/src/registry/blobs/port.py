@@ -39,7 +39,7 @@ class Disk(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reading(Protocol):
-    """A blob being read; it is read to its end even when it is removed meanwhile."""
+    """A blob being read. Removed meanwhile, a file is read to its end and an object is cut off."""
 
     size: int
     descriptor: int | None

@@ -13,10 +13,6 @@ NVRAM = "nvram"
 """What the API calls the file of a version's firmware variables."""
 
 
-class NoSuchVersion(LookupError):
-    """The template has no such tag or number."""
-
-
 class Push(msgspec.Struct, frozen=True, kw_only=True):
     """A manifest of our artifact type, put under a tag."""
 
