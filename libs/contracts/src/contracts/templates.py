@@ -93,15 +93,6 @@ class TemplateRemoved(Fact, frozen=True, kw_only=True, tag="template.removed.v1"
     revision: int
 
 
-class RevertTemplate(Command, frozen=True, kw_only=True, tag="template.revert.v1"):
-    """Remove ``from_number`` and every newer version of a template."""
-
-    template_id: str
-    from_number: int
-    actor: str = ""
-    request_id: str = ""
-
-
 class RemoveTemplateFromNodes(Command, frozen=True, kw_only=True, tag="template.remove.v1"):
     """Drop a template from the caches of these nodes."""
 

@@ -96,7 +96,7 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
     distributions = Distributions(
         sends, records, outbox, bus, clock, settings.limits, settings.public_address
     )
-    handlers = Handlers(records, templates, distributions, outbox, clock)
+    handlers = Handlers(records, distributions, outbox, clock)
     logs = _Logs(settings, clock)
 
     admission = _Admission(settings, store, clock)

@@ -8,7 +8,7 @@ import structlog
 
 from chassis.bus.port import Queue
 from chassis.clock import Clock
-from chassis.errors import Conflict, NotFound, Refused
+from chassis.errors import Conflict
 from contracts.distributions import (
     CancelDistribution,
     DeleteTemplate,
@@ -17,14 +17,12 @@ from contracts.distributions import (
 )
 from contracts.events import EventHappened, EventKind, EventType
 from contracts.messages import Message, tag_of
-from contracts.templates import RemoveTemplateFromNodes, RevertTemplate
+from contracts.templates import RemoveTemplateFromNodes
 from registry.distributions import Distributions
 from registry.outbox import Outbox, said
 from registry.store import RegistryStore, keep
-from registry.templates import Actor, Templates
 
 COMMANDS: tuple[type[Message], ...] = (
-    RevertTemplate,
     RemoveTemplateFromNodes,
     Distribute,
     CancelDistribution,
@@ -43,13 +41,11 @@ class Handlers:
     def __init__(
         self,
         store: RegistryStore,
-        templates: Templates,
         distributions: Distributions,
         outbox: Outbox,
         clock: Clock,
     ) -> None:
         self._store = store
-        self._templates = templates
         self._distributions = distributions
         self._outbox = outbox
         self._clock = clock
@@ -63,22 +59,12 @@ class Handlers:
         """Handle a batch of commands, in order."""
         for message in messages:
             match message:
-                case RevertTemplate():
-                    await self._revert(message)
                 case RemoveTemplateFromNodes():
                     await self._remove_from_nodes(message)
                 case Distribute() | CancelDistribution():
                     await self._distributions.observe([message.request_id])
                 case _:
                     raise TypeError(type(message).__name__)
-
-    async def _revert(self, command: RevertTemplate) -> None:
-        """A version that is gone already is a repeat of the command."""
-        actor = Actor(name=command.actor, request_id=command.request_id)
-        try:
-            await self._templates.revert(command.template_id, command.from_number, actor)
-        except (NotFound, Refused) as error:
-            _log.info("template.revert_ignored", template=command.template_id, error=str(error))
 
     async def _remove_from_nodes(self, command: RemoveTemplateFromNodes) -> None:
         """A repeat orders again; while the first is still to be published it changes nothing."""
