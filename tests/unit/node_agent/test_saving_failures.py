@@ -1,14 +1,20 @@
 """A save that fails, or cannot be begun: the VM runs on, and why is said."""
 
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
 import pytest
 
 from contracts.images import ImagePushed
 from contracts.vms import Script, VmGone, VmPhase, VmRefused
-from node_agent.drivers.port import Capability
+from node_agent.drivers.port import Capability, VmDriver
 from node_agent.drivers.simulated_host import Delays, Fault, FaultKind
+from node_agent.host import Limits
 from tests.agent_world import AgentWorld
 from tests.clock import settle
 from tests.oci_registry import FakeRegistry
+from tests.traps import written
 from tests.waiting import until
 
 
@@ -19,6 +25,23 @@ async def status(world: AgentWorld) -> str:
 def verbs(world: AgentWorld) -> list[str]:
     """What was done to the VM after its start."""
     return [line.verb for line in world.history()][2:]
+
+
+def breaking(verb: str, call: int) -> Callable[[VmDriver], VmDriver]:
+    """A driver whose verb fails at this call, as no driver says that it may."""
+
+    def wrap(driver: VmDriver) -> VmDriver:
+        real, calls = getattr(driver, verb), count(1)
+
+        async def broken(*args: Any, **given: Any) -> Any:
+            if next(calls) == call:
+                raise MemoryError("out of it")
+            return await real(*args, **given)
+
+        setattr(driver, verb, broken)
+        return driver
+
+    return wrap
 
 
 async def test_a_failed_script_can_call_the_save_off_and_the_vm_is_untouched(
@@ -84,6 +107,48 @@ async def test_a_failure_says_so_when_the_vm_does_not_run_again(
     assert pushed.info
     assert pushed.info.status == "suspended"
     assert (await world.beat()).vms[0].phase is VmPhase.STOPPED
+
+
+@pytest.mark.parametrize(
+    ("verb", "call", "refuse", "error"),
+    [
+        ("pull", 2, 0, ""),
+        ("info", 1, 0, ""),
+        ("save", 1, 0, "MemoryError: out of it"),
+        ("start", 2, 400, "could not be started again: MemoryError('out of it')"),
+    ],
+)
+async def test_a_save_has_an_outcome_when_the_host_fails_in_a_way_that_nobody_expects(
+    world: AgentWorld, registry: FakeRegistry, verb: str, call: int, refuse: int, error: str
+):
+    world.wrap = breaking(verb, call)
+    await world.start()
+    await world.started()
+    registry.refuse = refuse
+    await world.order(world.push_image(registry.address))
+    pushed = await world.heard(ImagePushed)
+    assert error in pushed.error
+    assert bool(pushed.digest) == (not error)
+    assert world.vm().record.saving is None
+
+
+async def test_a_vm_that_takes_as_long_as_its_memory_may_runs_on(
+    world: AgentWorld, registry: FakeRegistry
+):
+    await world.start()
+    await world.started()
+    await written(world)
+    await world.kill()
+    limits = Limits()
+    world.delays = Delays(start=limits.start + limits.state - 1)
+    await world.start()
+    registry.refuse = 400
+    await world.order(world.push_image(registry.address))
+    await until(lambda: world.vm().record.pushes and world.vm().record.pushes[-1].error)
+    await world.clock.advance(limits.start + 1)
+    await world.clock.advance(limits.state)
+    assert "could not be started again" not in (await world.heard(ImagePushed)).error
+    assert await status(world) == "running"
 
 
 async def test_a_save_that_hangs_is_given_up_and_the_vm_runs_on(

@@ -1,16 +1,32 @@
 """An agent killed at any step of a save; the next one brings the request to an outcome."""
 
+from collections.abc import AsyncIterator
+from pathlib import Path
+
 import pytest
 
+from chassis.bus.memory import MemoryBus
 from contracts.images import ImagePushed
-from contracts.vms import Script
-from tests.agent_world import AgentWorld
-from tests.clock import settle
+from contracts.vms import Script, VmPhase
+from node_agent.domain.push import Push
+from node_agent.domain.record import Record
+from tests.agent_world import NODE, AgentWorld
+from tests.clock import START, ManualClock, settle
 from tests.oci_registry import FakeRegistry
 from tests.traps import AFTER, BEFORE, Trap, killed_at, written
 from tests.waiting import until
 
 SCRIPT = Script(body=b"echo begun")
+
+
+@pytest.fixture
+async def unheard(
+    clock: ManualClock, memory_bus: MemoryBus, tmp_path: Path
+) -> AsyncIterator[AgentWorld]:
+    """An agent whose reports no queue takes, so that none is ever confirmed."""
+    world = AgentWorld(clock, memory_bus, tmp_path)
+    yield world
+    await world.stop()
 
 
 async def outcome(world: AgentWorld, registry: FakeRegistry) -> ImagePushed:
@@ -94,3 +110,39 @@ async def test_an_outcome_that_was_heard_is_told_again_only_to_who_asks(
     await world.order(order)
     assert (await world.heard(ImagePushed, 2)).digest
     assert len(world.history("suspend")) == 1
+
+
+async def test_a_vm_that_is_saved_is_known_to_run_though_its_start_was_never_confirmed(
+    unheard: AgentWorld, registry: FakeRegistry
+):
+    world = unheard
+    await world.start()
+    await world.order(world.run_vm(seconds=20))
+    await until(lambda: world.history("start"))
+    await until(lambda: world.vm().record.report)
+    registry.open.clear()
+    await world.order(world.push_image(registry.address))
+    await until(lambda: registry.asked)
+    await world.clock.advance(30)
+    assert world.vm().phase is VmPhase.SAVING
+    await world.kill()
+    await world.start()
+    registry.open.set()
+    await until(lambda: world.vm().record.pushes[-1].outcome)
+    outcome = world.vm().record.pushes[-1].outcome
+    assert outcome
+    assert outcome.digest
+    assert len(await world.driver.list_vms()) == 1
+
+
+async def test_a_save_that_has_no_outcome_is_not_hidden_by_a_newer_one_that_has(
+    world: AgentWorld,
+):
+    first, second, third = (Push(order=world.push_image("", name)) for name in ("1", "2", "3"))
+    refused = ImagePushed(
+        node_id=NODE, at=START, request_id="2", instance_id="i-1", attempt=1, error="no"
+    )
+    record = Record(node_id=NODE, instance_id="i-1", attempt=1)
+    record = record.with_push(first).with_push(second.with_(outcome=refused))
+    assert record.saving == first
+    assert record.with_push(third).saving == third

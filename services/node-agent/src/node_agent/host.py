@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from chassis.clock import Clock
 from chassis.log_shipping import LogShipping
-from node_agent.drivers.port import VmDriver
+from node_agent.drivers.port import STATE_SECONDS, VmDriver
 from node_agent.failure_logs import FailureLogs
 from node_agent.image_cache import ImageCache
 from node_agent.journal import Journal
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 class Limits:
     """Seconds: to clone and boot a VM, to wait for its address, to make an image of it.
 
+    ``state``: for its memory to be read, beyond ``start``, where a VM goes on as it was suspended.
     ``whole_save``: for a save that says no time. ``registry_tries``: how often a request of a push
     is tried without any progress; these take some minutes.
     """
@@ -28,6 +29,7 @@ class Limits:
     network: float = 60.0
     network_poll: float = 0.5
     save: float = 1800.0
+    state: float = STATE_SECONDS
     whole_save: float = 7200.0
     registry_tries: int = 40
 

@@ -133,8 +133,8 @@ class _Saving:
         )
         try:
             await self._host.images.keep(template, LocalImage(push.content, push.files))
-        except (DriverError, OSError) as error:
-            _log.warning("image.not_cached", template=order.template_name, error=str(error))
+        except Exception as error:
+            _log.warning("image.not_cached", template=order.template_name, error=repr(error))
 
     async def _run_on(self, error: str) -> None:
         """Have the VM run as before, and say what went wrong."""
@@ -147,10 +147,15 @@ class _Saving:
         try:
             async with host.workers.boot():
                 starting = host.driver.start(self._vm.record.vm_name)
-                self._vm.info = await within(host.clock, host.limits.start, starting)
-        except (DriverError, TimeoutError) as again:
-            reason = str(again) or "it takes too long"
-            error = f"{error}; and the VM could not be started again: {reason}"
+                limit = host.limits.start + host.limits.state
+                self._vm.info = await within(host.clock, limit, starting)
+        except TimeoutError:
+            error = f"{error}; and the VM could not be started again: it takes too long"
+        except DriverError as again:
+            error = f"{error}; and the VM could not be started again: {again}"
+        except Exception as again:
+            _log.exception("image.run_on_failed", instance=self._order.instance_id)
+            error = f"{error}; and the VM could not be started again: {again!r}"
         await self._end(error=error)
 
     async def _end(self, *, digest: str = "", error: str = "", script_failed: bool = False) -> None:
@@ -180,7 +185,8 @@ class _Saving:
     async def _info(self) -> VmInfo | None:
         try:
             return await self._host.driver.info(self._vm.record.vm_name)
-        except DriverError:
+        except Exception as error:
+            _log.warning("image.vm_unknown", instance=self._order.instance_id, error=repr(error))
             return None
 
     async def _note(self, **changes: object) -> None:

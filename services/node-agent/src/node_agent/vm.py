@@ -155,7 +155,9 @@ class Vm:
     def watch(self) -> None:
         """Called about once a second while unsettled: enforce the limits."""
         until = self.record.valid_until
-        if until is not None and self._host.clock.now() > until:
+        if self.record.confirmed:
+            self._host.unsettled.discard(self)
+        elif until is not None and self._host.clock.now() > until:
             self._host.unsettled.discard(self)
             self.give_up(UNCONFIRMED)
         elif self._limit_at is not None and self._host.clock.monotonic() > self._limit_at:

@@ -72,17 +72,20 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def saving(self) -> Push | None:
-        """The order to save it that has no outcome yet."""
-        newest = self.pushes[-1] if self.pushes else None
-        return newest if newest is not None and newest.outcome is None else None
+        """The newest order to save it that has no outcome yet."""
+        return next((push for push in reversed(self.pushes) if push.outcome is None), None)
 
     def push(self, request_id: str) -> Push | None:
         """What is known of a request to save it."""
         return next((push for push in self.pushes if push.request_id == request_id), None)
 
     def with_push(self, push: Push) -> "Record":
-        """A copy that knows of this, too."""
-        return self.with_(pushes=remembered(self.pushes, push))
+        """A copy that knows of this, too.
+
+        Who orders a save has heard that the VM runs, whether or not the bus confirmed it.
+        """
+        heard = self.confirmed or isinstance(self.report, VmStarted)
+        return self.with_(pushes=remembered(self.pushes, push), confirmed=heard)
 
     @property
     def forgettable_at(self) -> datetime | None:

@@ -20,6 +20,9 @@ from contracts.nodes import CachedTemplate, HypervisorVersion, NodeUsage, UsbDev
 from contracts.templates import TemplateRef
 from contracts.vms import Overrides, ScriptResult, VmInfo
 
+STATE_SECONDS = 300.0
+"""Within which a driver has written the memory of a VM, or has read it back."""
+
 
 class DriverError(Exception):
     """The hypervisor could not do it; the text is shown to the user."""
