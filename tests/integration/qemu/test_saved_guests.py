@@ -16,6 +16,7 @@ from contracts.vms import Overrides
 from node_agent.drivers.port import HostFault, SavedImage, VmDriver
 from node_agent.drivers.qemu import migration, process
 from node_agent.drivers.qemu.folder import VmFolder
+from node_agent.drivers.qemu.guest_agent import GuestAgent
 from tests.drivers import DriverUnderTest, qemu
 from tests.images import MemorySource
 from tests.waiting import until
@@ -134,7 +135,19 @@ async def test_a_guest_whose_save_broke_off_goes_on_and_can_be_saved(hosts: Host
     assert await said(hosts.there, name, "cat /root/mark") == "changed"
 
 
-async def test_a_guest_that_was_saved_goes_on_where_it_was(hosts: Hosts) -> None:
+async def test_a_guest_that_was_saved_goes_on_where_it_was(
+    hosts: Hosts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when it cannot be told the time: with its end all that it did would be lost."""
+
+    async def refused(*_given: object) -> None:
+        raise HostFault("the guest cannot set its clock and name")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(GuestAgent, "wake_up", refused)
+        await hosts.here.start(ORIGIN)
+    assert await beats(hosts.here, ORIGIN) > hosts.beaten
+    await hosts.here.save(ORIGIN, suspend=True)
     await hosts.here.start(ORIGIN)
     assert await beats(hosts.here, ORIGIN) > hosts.beaten
     assert abs(int(await said(hosts.here, ORIGIN, "date +%s")) - time.time()) < 5
@@ -174,9 +187,12 @@ async def test_a_state_that_cannot_be_woken_up_fails_the_sanity_test(
     with pytest.raises(HostFault):
         await hosts.there.save(name, suspend=True, test=True)
     assert (await hosts.there.info(name)).status == "suspended"
-    folder = VmFolder(hosts.there._folders, name).path  # type: ignore[attr-defined]
-    assert process.every(folder) == []
-    assert not (folder / "spare.qcow2").exists()
+    folder = VmFolder(hosts.there._folders, name)  # type: ignore[attr-defined]
+    assert process.every(folder.path) == []
+    assert not (folder.path / "spare.qcow2").exists()
+    assert folder.state.exists()
+    assert (await hosts.there.restart(name)).status == "running"
+    assert not folder.state.exists()
 
 
 @pytest.mark.parametrize(

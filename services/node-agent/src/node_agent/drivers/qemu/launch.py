@@ -9,7 +9,7 @@ import structlog
 
 from chassis.clock import Clock
 from contracts.artifacts import SavedState
-from node_agent.drivers.port import HostFault, VmMissing
+from node_agent.drivers.port import STATE_SECONDS, HostFault, VmMissing
 from node_agent.drivers.qemu import migration, ports, process, qmp
 from node_agent.drivers.qemu.blobs import BlobStore
 from node_agent.drivers.qemu.channel import NoAnswer
@@ -21,7 +21,6 @@ from node_agent.drivers.qemu.overrides import random_mac
 from node_agent.drivers.qemu.sealing import spare_disk, unseal
 
 _MONITOR_SECONDS = 20.0
-_LOADING_SECONDS = 120.0
 _PORT_TRIES = 20
 _GREETING_PAUSE = 0.05
 _log = structlog.get_logger()
@@ -67,7 +66,7 @@ class Launch:
 
         Its address, if it has one already.
         """
-        saved = self._kept.record.saved
+        saved, ran = self._kept.record.saved, self._kept.record.started is not None
         if self._kept.record.sealed:
             await unseal(self._kept, self._means.blobs)
         pid = await self._restore(saved) if saved else None
@@ -79,16 +78,27 @@ class Launch:
         async with self._ended_on_error(pid):
             await self._let_run()
             self._kept.keep(started=self._host.clock.now(), stopped=None)
-            return await self._wait_for_guest(pid, awoken=restored)
+            address = await self._wait_for_guest(pid)
+            if restored:
+                await self._wake_up(needed=not ran)
+            return address
 
     async def go_on(self, pid: int) -> str:
-        """Finish what an agent that was killed, or a save that broke off, has left running."""
-        halted = await migration.is_halted(self._folder)
+        """Finish what an agent that was killed, or a save that broke off, has left running.
+
+        Whether it runs is the guest's to tell, where others keep the monitor busy.
+        """
+        halted = False
+        with contextlib.suppress(NoAnswer):
+            halted = await migration.is_halted(self._folder)
         if halted:
             await migration.unhalt(self._folder)
         if self._kept.record.started is None:
             self._kept.keep(started=self._host.clock.now())
-        return await self._wait_for_guest(pid, awoken=halted)
+        address = await self._wait_for_guest(pid)
+        if halted:
+            await self._wake_up(needed=False)
+        return address
 
     async def rehearse(self) -> None:
         """Wake a suspended guest up for a moment, on a disk of its own and without a network.
@@ -211,13 +221,13 @@ class Launch:
                     )
 
     async def _wait_for_state(self, pid: int) -> None:
-        async with self._limit(_LOADING_SECONDS, "the saved state is not loaded"):
+        async with self._limit(STATE_SECONDS, "the saved state is not loaded"):
             await migration.loaded(self._folder, pid)
 
     async def _let_run(self, record: VmRecord | None = None) -> None:
         """Set what must stand before the guest's next instruction; then let it run."""
         record = record or self._kept.record
-        async with qmp.monitor(self._folder) as monitor:
+        async with qmp.monitor(self._folder, _MONITOR_SECONDS) as monitor:
             if record.vnc_password:
                 secret = record.vnc_password
                 await monitor.run("set_password", protocol="vnc", password=secret)
@@ -226,17 +236,28 @@ class Launch:
             await monitor.run("set_link", name=NETWORK_CARD, up=record.connected)
             await monitor.run("cont")
 
-    async def _wait_for_guest(self, pid: int, *, awoken: bool = False) -> str:
-        """Return when it answers; one that was halted is told what time it is."""
+    async def _wait_for_guest(self, pid: int) -> str:
+        """Return when it answers; its address, if it has one already."""
         async with self._limit(self._host.ready_seconds, "the guest does not answer"):
             while (address := await self._agent.greeted()) is None:
                 if await process.ended(pid, _GREETING_PAUSE):
                     reason = process.complaint(self._folder) or self._kept.folder.console_tail()
                     raise HostFault(f"failed to start: QEMU ended during boot: {reason}")
-            if awoken:
-                name = hostname(self._kept.record.name)
-                await self._agent.wake_up(self._host.clock, name)
         return address
+
+    async def _wake_up(self, *, needed: bool) -> None:
+        """Tell a guest that was halted what time it is, and its name.
+
+        ``needed``: clones of one state must not be alike; what ran before does so all the same.
+        """
+        name = self._kept.record.name
+        try:
+            async with self._limit(self._host.ready_seconds, "the guest cannot be woken up"):
+                await self._agent.wake_up(self._host.clock, hostname(name))
+        except HostFault as error:
+            if needed:
+                raise
+            _log.warning("qemu.not_woken_up", vm=name, error=str(error))
 
     @contextlib.asynccontextmanager
     async def _ended_on_error(self, pid: int) -> AsyncIterator[None]:

@@ -6,23 +6,25 @@ and a disk exactly as it was. Elsewhere the disk is booted, as after a power cut
 
 import asyncio
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from contracts.artifacts import SavedState
-from node_agent.drivers.port import HostFault
+from node_agent.drivers.port import STATE_SECONDS, HostFault, NoSpace
 from node_agent.drivers.qemu import process, qmp
 from node_agent.drivers.qemu.channel import NoAnswer
-from node_agent.drivers.qemu.folder import VmRecord
+from node_agent.drivers.qemu.folder import STATE, VmRecord
 from node_agent.drivers.qemu.qmp import Monitor
+from node_agent.drivers.qemu.space import full_disk_named
 
 HYPERVISOR = "qemu"
 
-_SECONDS = 300.0
 _POLL = 0.01
 _SLOWEST_POLL = 0.2
+_MIB = 20
 _UNLIMITED = 1 << 50
 _LOADING = "inmigrate"
 _HALTED = frozenset({"paused", "finish-migrate", "postmigrate"})
@@ -53,12 +55,25 @@ def misfit(saved: SavedState, offer: Offer) -> str:
 async def save_state(folder: Path, target: Path, record: VmRecord, offer: Offer) -> SavedState:
     """Halt the guest and write its state to ``target``; it stays halted, also after an error.
 
-    HostFault when QEMU cannot, or is not done in five minutes.
+    NoSpace when the disk may not hold its memory: it is not halted then. HostFault when QEMU
+    cannot, or is not done in STATE_SECONDS. Of a state that is not whole nothing is left.
     """
-    part = target.with_name(f"{target.name}.part")
+    _check_room(target, record)
+    part = _part(target)
+    try:
+        with full_disk_named():
+            found = await _write_state(folder, part, record, offer)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    part.rename(target)
+    return found
+
+
+async def _write_state(folder: Path, part: Path, record: VmRecord, offer: Offer) -> SavedState:
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
-        async with qmp.monitor(folder, _SECONDS) as monitor:
+        async with qmp.monitor(folder, STATE_SECONDS) as monitor:
             found = await _described(monitor, record, offer)
             await monitor.run("migrate-set-parameters", max_bandwidth=_UNLIMITED)
             await monitor.run("stop")
@@ -67,10 +82,9 @@ async def save_state(folder: Path, target: Path, record: VmRecord, offer: Offer)
             await _written(monitor)
         await asyncio.to_thread(os.fsync, descriptor)
     except NoAnswer as error:
-        raise HostFault(f"suspending did not end in {_SECONDS:g} s") from error
+        raise HostFault(f"suspending did not end in {STATE_SECONDS:g} s") from error
     finally:
         os.close(descriptor)
-    part.rename(target)
     return found
 
 
@@ -81,11 +95,12 @@ async def is_halted(folder: Path) -> bool:
 
 
 async def unhalt(folder: Path) -> None:
-    """Have a guest go on that was halted to be saved."""
+    """Have a guest go on that was halted to be saved; what was written of its state goes."""
     async with qmp.monitor(folder) as monitor:
         await monitor.run("migrate_cancel")
         await _at_rest(monitor)
         await monitor.run("cont")
+    _part(folder / STATE).unlink(missing_ok=True)
 
 
 async def loaded(folder: Path, pid: int) -> None:
@@ -99,6 +114,18 @@ async def loaded(folder: Path, pid: int) -> None:
             if await process.ended(pid, 0.0):
                 raise HostFault(process.complaint(folder) or "QEMU ended") from error
         await asyncio.sleep(_POLL)
+
+
+def _check_room(target: Path, record: VmRecord) -> None:
+    free = shutil.disk_usage(target.parent).free >> _MIB
+    if free < record.ram_mb:
+        raise NoSpace(
+            f"lack of disk space: its memory has {record.ram_mb} MiB, the disk has {free} MiB free"
+        )
+
+
+def _part(target: Path) -> Path:
+    return target.with_name(f"{target.name}.part")
 
 
 async def _described(monitor: Monitor, record: VmRecord, offer: Offer) -> SavedState:

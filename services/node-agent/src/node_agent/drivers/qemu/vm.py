@@ -62,6 +62,7 @@ class Vm:
             await self._end()
             if self.record.saved:
                 self._kept.keep(saved=None, state=None)
+                self._folder.state.unlink(missing_ok=True)
             if new_password is not None:
                 self._kept.keep(vnc_password=new_password)
             self._know(await self._launch(means).start())
