@@ -17,6 +17,7 @@ from node_agent.drivers.port import HostFault, SourceDown
 from node_agent.image_source import ImageSources
 from node_agent.peer_server import PeerRoutes
 from node_agent.peers import PeerSource
+from tests.waiting import until
 
 BLOB = bytes(range(256)) * (3 << 12)
 DIGEST = digest_of(BLOB)
@@ -176,8 +177,16 @@ async def test_a_neighbour_that_hangs_is_given_up(town: Town, monkeypatch: pytes
     assert town.sent == len(BLOB)
 
 
-async def test_a_neighbour_that_trickles_is_given_up(town: Town, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(peers, "_GRACE_SECONDS", 0.1)
+@pytest.mark.parametrize("limit", ["pace", "whole time"])
+async def test_a_neighbour_that_trickles_is_given_up(
+    town: Town, monkeypatch: pytest.MonkeyPatch, limit: str
+):
+    if limit == "pace":
+        monkeypatch.setattr(peers, "_GRACE_SECONDS", 0.1)
+    else:
+        assert peers._TIMEOUT.total
+        limits = aiohttp.ClientTimeout(total=0.1, sock_connect=3, sock_read=5)
+        monkeypatch.setattr(peers, "_TIMEOUT", limits)
 
     async def trickling(request: web.Request) -> web.StreamResponse:
         answer = web.StreamResponse(headers={"Content-Length": str(len(BLOB))})
@@ -191,6 +200,43 @@ async def test_a_neighbour_that_trickles_is_given_up(town: Town, monkeypatch: py
     await town.neighbour(trickling)
     assert await town.fetch() == BLOB
     assert town.sent < len(BLOB)
+
+
+async def test_a_neighbour_sends_nobody_elsewhere(town: Town):
+    followed: list[str] = []
+
+    async def inside(request: web.Request) -> web.Response:
+        followed.append(request.path)
+        return web.Response(body=bytes(len(BLOB)))
+
+    secret = await town.serve(("/secret", inside))
+
+    async def sending(_request: web.Request) -> web.Response:
+        raise web.HTTPTemporaryRedirect(f"{secret}/secret")
+
+    await town.neighbour(sending)
+    assert await town.fetch() == BLOB
+    assert followed == []
+
+
+async def test_a_manifest_without_end_is_not_read_to_it(town: Town):
+    given_up = asyncio.Event()
+
+    async def endless(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        try:
+            for _ in range(64):
+                await answer.write(bytes(1 << 20))
+        except ConnectionError:
+            given_up.set()
+        return answer
+
+    evil = await town.serve(("/v2/{name}/manifests/{digest}", endless))
+    town.neighbours, town.down = [evil], True
+    with pytest.raises(HostFault, match="503"):
+        await town.sources.at(town.registry).manifest("base", digest_of(MANIFEST))
+    await until(given_up.is_set)
 
 
 async def test_what_a_neighbour_gave_wrong_comes_from_the_registry_the_second_time(town: Town):

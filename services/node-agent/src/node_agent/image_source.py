@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import aiohttp
@@ -13,6 +14,9 @@ from node_agent.drivers.port import HostFault, ImageSource, SourceDown
 from node_agent.metrics import FETCHED
 
 _CHUNK = 1 << 20
+LARGEST_MANIFEST = 4 << 20
+"""Bytes. Source: OCI Distribution spec 1.1, what a registry should take at least."""
+
 _TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=15, sock_read=60)
 _OK, _PARTIAL = 200, 206
 _BUSY, _BROKEN = 429, 500
@@ -22,7 +26,8 @@ class HttpImageSource:
     """A registry, or a neighbour that has the same blobs. ``address`` without a path.
 
     Raises SourceDown when it may be better a little later, HostFault when not. ``kind`` is what
-    the metrics call it, ``given`` are headers of every request.
+    the metrics call it, ``given`` are headers of every request. ``redirects`` are followed, as a
+    registry's to where its blobs are; a neighbour has no reason to send us anywhere.
     """
 
     def __init__(
@@ -32,8 +37,11 @@ class HttpImageSource:
         timeout: aiohttp.ClientTimeout = _TIMEOUT,
         kind: str = "registry",
         given: Mapping[str, str] | None = None,
+        *,
+        redirects: bool = True,
     ) -> None:
         self._given = given or {}
+        self._redirects = redirects
         self.address = address.rstrip("/")
         self._session = session
         self._timeout = timeout
@@ -44,10 +52,10 @@ class HttpImageSource:
         url = f"{self.address}/v2/{repository}/manifests/{reference}"
         headers = CIMultiDict([("Accept", MANIFEST_TYPE), ("Accept", INDEX_TYPE)], **self._given)
         try:
-            async with self._session().get(url, headers=headers, timeout=self._timeout) as answer:
+            async with self._get(url, headers) as answer:
                 if answer.status != _OK:
                     raise _refusal(answer.status, url)
-                body = await answer.read()
+                body = await _read(answer, LARGEST_MANIFEST)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise SourceDown(f"registry {self.address}: {error!r}") from error
         if reference.startswith("sha256:") and _digest(body) != reference:
@@ -59,7 +67,7 @@ class HttpImageSource:
         url = f"{self.address}/v2/{repository}/blobs/{digest}"
         headers = {**self._given, **({"Range": f"bytes={offset}-"} if offset else {})}
         try:
-            async with self._session().get(url, headers=headers, timeout=self._timeout) as answer:
+            async with self._get(url, headers) as answer:
                 if answer.status not in (_OK, _PARTIAL):
                     raise _refusal(answer.status, url)
                 skip = offset if answer.status == _OK else 0
@@ -72,6 +80,13 @@ class HttpImageSource:
                     skip = 0
         except (aiohttp.ClientError, TimeoutError) as error:
             raise SourceDown(f"registry {self.address}: {error!r}") from error
+
+    def _get(
+        self, url: str, headers: Mapping[str, str]
+    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        return self._session().get(
+            url, headers=headers, timeout=self._timeout, allow_redirects=self._redirects
+        )
 
 
 class LocalImage:
@@ -140,6 +155,15 @@ Relieved = Callable[[Callable[[], aiohttp.ClientSession], str, Mapping[str, str]
 def _refusal(status: int, url: str) -> HostFault:
     kind = SourceDown if status >= _BROKEN or status == _BUSY else HostFault
     return kind(f"registry answered {status} for {url}")
+
+
+async def _read(answer: aiohttp.ClientResponse, most: int) -> bytes:
+    body = bytearray()
+    async for chunk in answer.content.iter_any():
+        body += chunk
+        if len(body) > most:
+            raise HostFault(f"{answer.url}: a manifest of more than {most} bytes is none")
+    return bytes(body)
 
 
 def _digest(body: bytes) -> str:

@@ -19,7 +19,9 @@ from node_agent.image_source import HttpImageSource
 _TRIED = 4
 """Neighbours that are tried for one blob."""
 
-_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=3, sock_read=5)
+_TIMEOUT = aiohttp.ClientTimeout(total=1800, sock_connect=3, sock_read=5)
+"""After the whole time of one blob the next neighbour, or the registry, goes on."""
+
 _ASKING = aiohttp.ClientTimeout(total=5)
 _GRACE_SECONDS = 5.0
 _SLOWEST = 256 * 1024
@@ -108,7 +110,8 @@ class PeerSource:
             return []
         chosen = random.sample(peers, min(len(peers), _TRIED))
         return [
-            HttpImageSource(self._session, peer.address, _TIMEOUT, "neighbour") for peer in chosen
+            HttpImageSource(self._session, peer.address, _TIMEOUT, "neighbour", redirects=False)
+            for peer in chosen
         ]
 
 
