@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from prometheus_client import REGISTRY
 
 from contracts.vms import VmPhase
 from node_agent.domain.record import Record
@@ -35,6 +36,15 @@ def lines(path: Path) -> int:
     return path.read_bytes().count(b"\n")
 
 
+def told() -> tuple[float, float]:
+    """Groups written, and the seconds that took, as the metrics say."""
+    names = ("corral_agent_journal_groups_total", "corral_agent_journal_seconds_total")
+    groups, seconds = (REGISTRY.get_sample_value(name) for name in names)
+    assert groups is not None
+    assert seconds is not None
+    return groups, seconds
+
+
 def append(path: Path, data: bytes) -> None:
     with path.open("ab") as file:
         file.write(data)
@@ -56,10 +66,13 @@ async def test_who_waits_at_the_same_moment_shares_an_fsync(
 ):
     journal = opened(path, clock)
     calls = []
-    real = os.fdatasync
+    real, before = os.fdatasync, told()
     monkeypatch.setattr(os, "fdatasync", lambda file: (calls.append(file), real(file)))
     await asyncio.gather(*(journal.record(a_record(number)) for number in range(200)))
     assert len(calls) <= 2
+    groups, seconds = (now - then for now, then in zip(told(), before, strict=True))
+    assert groups == len(calls)
+    assert seconds > 0
     await journal.close()
 
 

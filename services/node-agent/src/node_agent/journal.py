@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ import structlog
 
 from chassis.clock import Clock
 from node_agent.domain.record import Record
+from node_agent.metrics import JOURNAL_GROUPS, JOURNAL_SECONDS
 
 _COMPACT_MIN = 4096
 """Lines below which rewriting the file is not worth it."""
@@ -134,6 +136,7 @@ class Journal:
                 await self._patiently(loop, self._rewrite, lines)
             else:
                 await self._patiently(loop, self._append, lines)
+            JOURNAL_GROUPS.inc()
             done, self._flying = self._flying, None
             for waiter in done:
                 if not waiter.done():
@@ -149,12 +152,14 @@ class Journal:
         lines: list[bytes],
     ) -> None:
         while True:
+            begun = time.perf_counter()
             try:
                 await loop.run_in_executor(self._thread, write, lines)
             except OSError as error:
                 _log.error("journal.write_failed", path=str(self._path), error=str(error))
                 await self._clock.sleep(1)
             else:
+                JOURNAL_SECONDS.inc(time.perf_counter() - begun)
                 return
 
     def _append(self, lines: list[bytes]) -> None:
