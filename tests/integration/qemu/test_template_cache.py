@@ -133,6 +133,28 @@ async def test_a_download_ends_when_nobody_waits_for_it_any_more(
     await cache.pull(ref, source, quiet)
 
 
+async def test_who_asks_while_a_download_is_given_up_has_one_of_its_own(
+    cache: TemplateCache, source: MemorySource, tmp_path: Path
+) -> None:
+    ref = template(source, [image(tmp_path, "base")])
+    begun = asyncio.Event()
+
+    class HangingOnce(MemorySource):
+        async def blob(self, repository: str, digest: str, offset: int = 0) -> AsyncIterator[bytes]:
+            if not begun.is_set():
+                begun.set()
+                await asyncio.Event().wait()
+            yield source.blobs[digest][offset:]
+
+    hanging = HangingOnce()
+    hanging.manifests = source.manifests
+    first = asyncio.create_task(cache.pull(ref, hanging, quiet))
+    await begun.wait()
+    first.cancel()
+    await asyncio.gather(asyncio.create_task(cache.pull(ref, hanging, quiet)))
+    assert cache.find(ref)
+
+
 async def test_a_second_tag_downloads_only_what_the_first_does_not_have(
     cache: TemplateCache, source: MemorySource, tmp_path: Path
 ) -> None:
@@ -220,6 +242,32 @@ async def test_layers_of_the_tag_to_be_pulled_survive_the_eviction_that_makes_ro
     await cache.pull(second, source, quiet)
     cache.evict(CachedTemplate(id=second.id, name=second.name, tag="v2"), ())
     assert list((tmp_path / "cache/blobs").iterdir()) == []
+
+
+async def test_what_is_here_of_a_tag_stays_for_as_long_as_somebody_is_about_to_pull_it(
+    cache: TemplateCache, source: MemorySource, tmp_path: Path
+) -> None:
+    base, top = stacked(source, tmp_path)
+    first = template(source, [base])
+    second, other = template(source, [base, top], tag="v2"), template(source, [top], tag="v3")
+    await cache.pull(first, source, quiet)
+    asked, given_up = asyncio.Event(), asyncio.Event()
+
+    async def ask() -> None:
+        await cache.missing_bytes(second, source)
+        asked.set()
+        await given_up.wait()
+
+    asking = asyncio.create_task(ask())
+    await asked.wait()
+    await cache.missing_bytes(other, source)
+    cache.evict(CachedTemplate(id=first.id, name=first.name, tag="v1"), ())
+    layer = cache.blobs.path(source.put(DISK_TYPE, base))
+    assert layer.exists()
+    given_up.set()
+    await asking
+    cache.evict(None, ())
+    assert not layer.exists()
 
 
 async def test_broken_off_downloads_go_without_any_tag_going(

@@ -9,6 +9,7 @@ from contracts.nodes import CachedTemplate
 from node_agent.drivers.port import NoSpace
 from node_agent.drivers.simulated import SimulatedDriver
 from node_agent.drivers.simulated_host import Delays
+from node_agent.image_source import LocalImage
 from tests.agent_world import a_template
 from tests.caches import DISK, a_cache, have, tags
 from tests.clock import ManualClock, settle
@@ -148,3 +149,26 @@ async def test_a_tag_pushed_anew_is_another_download(clock: ManualClock):
     await clock.advance(10)
     await asyncio.gather(*both)
     assert {cached.digest for cached in await driver.templates()} == {old.digest, new.digest}
+
+
+async def test_a_tag_that_was_made_here_is_used_as_one_that_was_pulled(driver, clock: ManualClock):
+    cache = a_cache(driver)
+    await cache.keep(a_template("made", size=600), LocalImage(b"", {}))
+    with pytest.raises(NoSpace):
+        await have(cache, a_template("v2", size=600), ahead=True)
+    assert tags(await driver.templates()) == ["made"]
+    await clock.advance(3601)
+    await have(cache, a_template("v2", size=600), ahead=True)
+    assert tags(await driver.templates()) == ["v2"]
+
+
+async def test_a_tag_does_not_leave_while_it_comes_into_the_cache(clock: ManualClock):
+    driver = SimulatedDriver("n", clock, hardware=DISK, delays=Delays(pull=10))
+    cache = a_cache(driver)
+    await asyncio.gather(have(cache, a_template("made", size=100)), clock.advance(10))
+    keeping = asyncio.create_task(cache.keep(a_template("made", size=100), LocalImage(b"", {})))
+    await settle()
+    await cache.remove("template-1")
+    assert tags(await driver.templates()) == ["made"]
+    await clock.advance(10)
+    await keeping

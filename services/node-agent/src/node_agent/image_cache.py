@@ -82,23 +82,17 @@ class ImageCache:
         ``progress`` is called only when something must be downloaded. ``ahead``: for no start.
         Raises NoSpace, HostFault.
         """
-        key = (template.id, template.tag)
-        self._held[key] += 1
-        try:
-            while leaving := self._leaving.get(key):
-                await leaving.wait()
+        async with self._in_use(template):
             if not await self._is_cached(template):
                 await self._join(template, registry, progress, ahead=ahead)
-            self._used[key] = self._monotonic()
+            self._note_use(template)
             yield
-        finally:
-            self._held[key] -= 1
-            if not self._held[key]:
-                del self._held[key]
 
     async def keep(self, template: TemplateRef, source: ImageSource) -> None:
-        """Have a tag in the cache that was made on this host."""
-        await self._driver.pull(template, source, _ignore)
+        """Have a tag in the cache that was made on this host, as if it had been pulled now."""
+        async with self._in_use(template):
+            await self._driver.pull(template, source, _ignore)
+            self._note_use(template)
 
     async def remove(self, template_id: str) -> None:
         """Drop every tag of a template, but for those that a VM, a start or a pull uses now.
@@ -114,6 +108,23 @@ class ImageCache:
         if self._reserve is not None:
             return self._reserve
         return int((await self._driver.facts()).disk_size * _DEFAULT_RESERVE)
+
+    @asynccontextmanager
+    async def _in_use(self, template: TemplateRef) -> AsyncIterator[None]:
+        """The tag is not evicted inside the block; one on its way out has left before it."""
+        key = (template.id, template.tag)
+        self._held[key] += 1
+        try:
+            while leaving := self._leaving.get(key):
+                await leaving.wait()
+            yield
+        finally:
+            self._held[key] -= 1
+            if not self._held[key]:
+                del self._held[key]
+
+    def _note_use(self, template: TemplateRef) -> None:
+        self._used[template.id, template.tag] = self._monotonic()
 
     async def _is_cached(self, template: TemplateRef) -> bool:
         return any(_same(cached, template) for cached in await self._driver.templates())

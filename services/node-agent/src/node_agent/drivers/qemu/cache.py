@@ -5,6 +5,8 @@ import hashlib
 import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import msgspec
 import structlog
@@ -66,7 +68,7 @@ class TemplateCache:
             folder.mkdir(parents=True, exist_ok=True)
         self.blobs = BlobStore(blobs)
         self._pulls: dict[tuple[str, str, str], _Pull] = {}
-        self._wanted: Manifest | None = None
+        self._wanted: WeakKeyDictionary[asyncio.Task[Any], Manifest] = WeakKeyDictionary()
         self._held = {cached.key: cached for cached in _read_all(self._tags)}
 
     def find(self, template: TemplateRef) -> Cached | None:
@@ -107,32 +109,25 @@ class TemplateCache:
         return next(kept, None)
 
     async def missing_bytes(self, template: TemplateRef, source: ImageSource) -> int:
-        """What a pull would download."""
+        """What a pull would download.
+
+        Until the task that asks has pulled, or has ended, evictions spare what is here of it.
+        """
         if self.find(template):
             return 0
         _, manifest = await _manifest(template, source)
-        self._wanted = manifest
+        self._wanted[_this_task()] = manifest
         return sum(self.blobs.missing(blob) for blob in _unique(manifest))
 
     async def pull(self, template: TemplateRef, source: ImageSource, progress: Progress) -> None:
         """Have the tag. Whoever asks for the same one meanwhile waits for the same download."""
-        if self.find(template):
-            progress(1.0)
-            return
-        key = (template.id, template.tag, template.digest)
-        pull = self._pulls.get(key)
-        if pull is None:
-            pull = self._pulls[key] = _Pull()
-            pull.task = asyncio.create_task(self._pull(pull, template, source))
-            pull.task.add_done_callback(lambda _: self._pulls.pop(key, None))
-        pull.listeners.append(progress)
         try:
-            await asyncio.shield(pull.task)
+            if self.find(template):
+                progress(1.0)
+            else:
+                await self._join(template, source, progress)
         finally:
-            pull.listeners.remove(progress)
-            if not pull.listeners and not pull.task.done():
-                pull.task.cancel()
-                await asyncio.wait([pull.task])
+            self._wanted.pop(_this_task(), None)
 
     def evict(self, template: CachedTemplate | None, in_use: Collection[Path]) -> None:
         """Drop a tag, and every blob that no tag, no pull, the next one included, and no VM needs.
@@ -143,9 +138,31 @@ class TemplateCache:
             self._forget((template.id, template.tag))
         wanted = [cached.manifest for cached in self._held.values()]
         wanted += [pull.manifest for pull in self._pulls.values() if pull.manifest]
-        wanted += [self._wanted] if self._wanted else []
+        wanted += [manifest for task, manifest in self._wanted.items() if not task.done()]
         needed = {self.blobs.path(blob) for manifest in wanted for blob in manifest.blobs}
         self.blobs.keep_only(needed.union(in_use))
+
+    async def _join(self, template: TemplateRef, source: ImageSource, progress: Progress) -> None:
+        key = (template.id, template.tag, template.digest)
+        pull = self._pulls.get(key)
+        if pull is None:
+            pull = self._pulls[key] = _Pull()
+            pull.task = asyncio.create_task(self._pull(pull, template, source))
+            pull.task.add_done_callback(lambda _: self._drop(key, pull))
+        pull.listeners.append(progress)
+        try:
+            await asyncio.shield(pull.task)
+        finally:
+            pull.listeners.remove(progress)
+            if not pull.listeners and not pull.task.done():
+                self._drop(key, pull)
+                pull.task.cancel()
+                await asyncio.wait([pull.task])
+
+    def _drop(self, key: tuple[str, str, str], pull: _Pull) -> None:
+        """Nobody may join this one any more; another may have taken its place."""
+        if self._pulls.get(key) is pull:
+            del self._pulls[key]
 
     def _forget(self, key: Key) -> None:
         if self._held.pop(key, None):
@@ -156,7 +173,7 @@ class TemplateCache:
 
     async def _pull(self, pull: _Pull, template: TemplateRef, source: ImageSource) -> None:
         raw, manifest = await _manifest(template, source)
-        pull.manifest, self._wanted = manifest, None
+        pull.manifest = manifest
         blobs = _unique(manifest)
         total = sum(self.blobs.missing(blob) for blob in blobs) or 1
         done = 0
@@ -219,6 +236,12 @@ def _used_at(file: Path) -> float:
         return file.stat().st_mtime
     except FileNotFoundError:
         return 0.0
+
+
+def _this_task() -> asyncio.Task[Any]:
+    task = asyncio.current_task()
+    assert task is not None
+    return task
 
 
 def _unique(manifest: Manifest) -> list[Descriptor]:
