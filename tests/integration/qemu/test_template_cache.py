@@ -1,48 +1,16 @@
 """Pulls download what is missing, once, and keep only what is right."""
 
 import asyncio
-import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import msgspec
 import pytest
 
-from contracts.artifacts import CONFIG_TYPE, DISK_TYPE, KERNEL_TYPE, TemplateConfig
 from contracts.nodes import CachedTemplate
-from contracts.templates import TemplateRef
 from node_agent.drivers.port import CannotHonour, HostFault
 from node_agent.drivers.qemu.cache import TemplateCache
 from tests.images import PIECE, MemorySource
-
-
-def quiet(_: float) -> None:
-    """Nobody listens."""
-
-
-def image(folder: Path, name: str, backing: str = "", options: str = "") -> bytes:
-    """A qcow2 image, made without looking for the file that it names."""
-    file = folder / name
-    over = ["-u", "-F", "qcow2", "-b", backing] if backing else []
-    extra = ["-o", options] if options else []
-    argv = ["qemu-img", "create", "-q", "-f", "qcow2", *over, *extra, str(file), "1M"]
-    subprocess.run(argv, check=True, cwd=folder)
-    return file.read_bytes()
-
-
-def template(
-    source: MemorySource, layers: list[bytes], tag: str = "v1", kernel: bytes = b"kernel"
-) -> TemplateRef:
-    config = source.put(CONFIG_TYPE, msgspec.json.encode(TemplateConfig(name="small")))
-    blobs = [source.put(DISK_TYPE, layer) for layer in layers]
-    return source.put_manifest("small", tag, config, [*blobs, source.put(KERNEL_TYPE, kernel)])
-
-
-def stacked(source: MemorySource, folder: Path, top: bytes = b"") -> tuple[bytes, bytes]:
-    """A base and a layer that stands on it."""
-    base = image(folder, "base")
-    name = source.put(DISK_TYPE, base).digest.partition(":")[2]
-    return base, image(folder, "top", backing=f"{name}.qcow2") + top
+from tests.small_templates import image, quiet, stacked, template
 
 
 @pytest.fixture
@@ -228,58 +196,6 @@ async def test_another_manifest_than_the_one_named_is_refused(
     source.manifests[ref.digest] += b" "
     with pytest.raises(HostFault, match="another one"):
         await cache.pull(ref, source, quiet)
-
-
-async def test_layers_of_the_tag_to_be_pulled_survive_the_eviction_that_makes_room(
-    cache: TemplateCache, source: MemorySource, tmp_path: Path
-) -> None:
-    base, top = stacked(source, tmp_path)
-    first, second = template(source, [base]), template(source, [base, top], tag="v2")
-    await cache.pull(first, source, quiet)
-    missing = await cache.missing_bytes(second, source)
-    cache.evict(CachedTemplate(id=first.id, name=first.name, tag="v1"), ())
-    assert await cache.missing_bytes(second, source) == missing == len(top)
-    await cache.pull(second, source, quiet)
-    cache.evict(CachedTemplate(id=second.id, name=second.name, tag="v2"), ())
-    assert list((tmp_path / "cache/blobs").iterdir()) == []
-
-
-async def test_what_is_here_of_a_tag_stays_for_as_long_as_somebody_is_about_to_pull_it(
-    cache: TemplateCache, source: MemorySource, tmp_path: Path
-) -> None:
-    base, top = stacked(source, tmp_path)
-    first = template(source, [base])
-    second, other = template(source, [base, top], tag="v2"), template(source, [top], tag="v3")
-    await cache.pull(first, source, quiet)
-    asked, given_up = asyncio.Event(), asyncio.Event()
-
-    async def ask() -> None:
-        await cache.missing_bytes(second, source)
-        asked.set()
-        await given_up.wait()
-
-    asking = asyncio.create_task(ask())
-    await asked.wait()
-    await cache.missing_bytes(other, source)
-    cache.evict(CachedTemplate(id=first.id, name=first.name, tag="v1"), ())
-    layer = cache.blobs.path(source.put(DISK_TYPE, base))
-    assert layer.exists()
-    given_up.set()
-    await asking
-    cache.evict(None, ())
-    assert not layer.exists()
-
-
-async def test_broken_off_downloads_go_without_any_tag_going(
-    cache: TemplateCache, source: MemorySource, tmp_path: Path
-) -> None:
-    ref = template(source, [image(tmp_path, "base")])
-    await cache.pull(ref, source, quiet)
-    left = tmp_path / f"cache/blobs/{'0' * 64}.part"
-    left.write_bytes(b"half")
-    cache.evict(None, ())
-    assert not left.exists()
-    assert cache.find(ref)
 
 
 async def test_a_tag_that_lost_a_blob_is_listed_no_more_and_can_be_pulled_again(
