@@ -19,12 +19,11 @@ done_mark=$folder/.complete
 [ -e "$done_mark" ] && exit 0
 work=$folder.new
 rm -rf "$work"
-mkdir -p "$work/debs/partial" "$work/lists/partial" "$work/tree"
+mkdir -p "$work/debs/partial" "$work/tree"
 trap 'rm -rf "$work"' EXIT
 
-# apt keeps its state below our folder, so that this works without root and leaves no trace.
-private="-o Dir::State::lists=$work/lists -o Dir::Cache=$work/cache -o APT::Sandbox::User=root"
-mkdir -p "$work/cache"
+# shellcheck source=deploy/setup/private-apt.sh
+. "$(dirname "$0")/private-apt.sh"
 
 # Erlang and RabbitMQ in any case (an installed Erlang is not in the tree), and those libraries
 # which this machine lacks.
@@ -47,9 +46,7 @@ fetch() {
 }
 
 if ! fetch ""; then
-    echo "refreshing package lists into $work" >&2
-    # shellcheck disable=SC2086 -- options are words
-    apt-get $private --quiet=2 update
+    private_lists
     fetch "$private" || { echo "$0: no package rabbitmq-server in reach of apt" >&2; exit 1; }
 fi
 

@@ -7,7 +7,8 @@
 set -eu
 
 [ $# -ge 2 ] || { echo "usage: $0 FOLDER PACKAGE..." >&2; exit 2; }
-folder=$1
+mkdir -p "$1"
+folder=$(cd "$1" && pwd)
 shift
 [ "$(cat "$folder/.complete" 2>/dev/null)" = "$*" ] && exit 0
 for tool in apt-get dpkg; do
@@ -18,12 +19,17 @@ rm -rf "$work"
 mkdir -p "$work/debs" "$work/tree"
 trap 'rm -rf "$work"' EXIT
 
-fetch() { (cd "$work/debs" && apt-get -o APT::Sandbox::User=root --quiet=2 download "$@"); }
-fetch "$@" 2>/dev/null || {
-    root=""
-    [ "$(id -u)" = 0 ] || root="sudo -n"
-    $root apt-get --quiet=2 update
-    fetch "$@" || { echo "$0: apt cannot download $*" >&2; exit 1; }
+# shellcheck source=deploy/setup/private-apt.sh
+. "$(dirname "$0")/private-apt.sh"
+
+packages=$*
+fetch() {
+    # shellcheck disable=SC2086 -- options and package names are words
+    (cd "$work/debs" && apt-get $1 -o APT::Sandbox::User=root --quiet=2 download $packages)
+}
+fetch "" 2>/dev/null || {
+    private_lists
+    fetch "$private" || { echo "$0: apt cannot download $packages" >&2; exit 1; }
 }
 for package in "$work"/debs/*.deb; do
     dpkg -x "$package" "$work/tree"
