@@ -11,6 +11,9 @@ ENV := .venv
 RUN := $(ENV)/bin/python
 DATA ?=
 ARGS ?=
+# Two, however many cores there are: each worker has a mongod, a RabbitMQ and guests of its own. What
+# shares fixtures stays with one worker, and goes there in pytest's order, which puts chaos and e2e,
+# the long ones, first.
 WORKERS ?= --numprocesses=2 --dist=loadscope --no-loadscope-reorder --maxprocesses=2
 QEMU ?= yes
 
@@ -22,7 +25,7 @@ QEMU_PACKAGES := qemu-system-x86 qemu-utils e2fsprogs zstd
 HOUSE_RULES := tests/unit/embedded/test_house_rules.py
 WITH_DATA := $(if $(DATA),--data "$(DATA)")
 
-.PHONY: help setup run stop test check e2e messages metrics dashboards requirements clean
+.PHONY: help setup run stop test test-programs check e2e messages metrics dashboards requirements clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-zA-Z0-9%-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,14 +48,16 @@ stop: ## end what `make run` started, and its VMs (DATA=folder)
 	@[ -x $(RUN) ] || { echo "nothing was ever run here"; exit 0; }; \
 		exec $(RUN) -m embedded stop $(WITH_DATA)
 
-test: setup ## all tests, after fetching what they need (ARGS="-k …")
+test: test-programs ## all tests, after fetching what they need (ARGS="-k …")
+	@exec $(RUN) -m pytest $(WORKERS) $(ARGS)
+
+test-programs: setup
 	@$(SETUP)/libraries.sh $(ENV)
 	@$(SETUP)/packages.sh "the tests with real VMs" $(QEMU_PACKAGES)
 	@$(SETUP)/packages.sh "the tests of the registry" skopeo
 	@$(SETUP)/package-lists.sh .local/guest-packages
 	@$(SETUP)/unpack-rabbitmq.sh .local/rabbitmq
 	@$(SETUP)/unpack.sh .local/prometheus prometheus
-	@exec $(RUN) -m pytest $(WORKERS) $(ARGS)
 
 check: setup ## format, lint, types, import rules, size of files
 	@$(ENV)/bin/ruff format --check --quiet . || { echo "remedy: $(ENV)/bin/ruff format"; exit 1; }
@@ -61,8 +66,8 @@ check: setup ## format, lint, types, import rules, size of files
 	@$(ENV)/bin/lint-imports --no-logo
 	@$(RUN) -m pytest --quiet --no-header $(HOUSE_RULES)
 
-e2e: setup ## only the tests of the all-in-one, as a user runs it
-	@$(RUN) -m pytest tests/e2e $(ARGS)
+e2e: test-programs ## only the tests of the whole, as a user runs it
+	@exec $(RUN) -m pytest tests/e2e $(ARGS)
 
 bench-%: setup ## one measurement (ARGS="…"), see tests/bench
 	@exec $(RUN) -m tests.bench.$* $(ARGS)
