@@ -8,12 +8,13 @@ import msgspec
 import pytest
 
 from chassis.errors import Refused
+from contracts.identity import AccessChanged
 from contracts.vms import RunVm, VmStarted
 from embedded.config import EmbeddedSettings
 from embedded.demo import _empty_disk
 from embedded.drivers import QEMU, SIMULATED, choose
 from embedded.hold import Hold, holder
-from embedded.message_table import END, heard, renewed, said
+from embedded.message_table import PLACE, heard, said
 from embedded.ports import FreePorts
 
 
@@ -67,8 +68,9 @@ def test_message_table_knows_both_ends():
     assert RunVm in heard()["node-agent"]
     assert VmStarted in said()["node-agent"]
     assert VmStarted in heard()["scheduler"]
+    assert AccessChanged in heard()["gateway"]
 
 
 def test_page_without_a_place_for_the_table_is_an_error():
-    with pytest.raises(ValueError, match=END):
-        renewed("# Architecture\n")
+    with pytest.raises(ValueError, match=PLACE.end):
+        PLACE.renewed("# Architecture\n", "the table")

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+import api_gateway.access
 import api_gateway.moves
 import event_pusher.handlers
 import node_agent.handlers
@@ -19,9 +20,9 @@ from chassis.bus.event_queue import EVENTS
 from chassis.bus.topology import matches
 from contracts.catalog import message_types
 from contracts.messages import Command, Message, Order, tag_of
+from embedded.page import Place
 
-BEGIN = "<!-- messages: written by `make messages` -->"
-END = "<!-- end of messages -->"
+PLACE = Place("<!-- messages: written by `make messages` -->", "<!-- end of messages -->")
 
 _ASKS = "gateway"
 _LOOKING = {"isinstance", "issubclass", "tag_of"}
@@ -40,7 +41,7 @@ def heard() -> Mapping[str, frozenset[type[Message]]]:
     keys = EVENTS.keys + event_pusher.handlers.ENDPOINTS.keys
     events = [kinds[tag] for tag in kinds if any(matches(key, tag) for key in keys)]
     return {
-        "gateway": frozenset(api_gateway.moves.HEARD),
+        "gateway": frozenset({*api_gateway.moves.HEARD, *api_gateway.access.HEARD}),
         "scheduler": frozenset(scheduler.handlers.HANDLERS),
         "registry": frozenset(registry.handlers.HANDLED),
         "event-pusher": frozenset(events),
@@ -78,15 +79,6 @@ def table() -> str:
     return "\n".join(lines)
 
 
-def renewed(page: str) -> str:
-    """The page with the table as it is now; ValueError when it has no place for it."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the page has no place for the table, between {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n\n{table()}\n\n{END}{after}"
-
-
 def _made(folder: str) -> Iterator[str]:
     """Names that are called, or handed to a call that does not only look at types."""
     for file in Path(folder).rglob("*.py"):
@@ -103,5 +95,4 @@ def _names(kind: type[Message], services: Mapping[str, Iterable[type[Message]]])
 
 
 if __name__ == "__main__":
-    page = Path(sys.argv[1])
-    page.write_text(renewed(page.read_text()))
+    PLACE.renew(Path(sys.argv[1]), table())

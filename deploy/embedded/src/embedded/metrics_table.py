@@ -10,9 +10,9 @@ from prometheus_client import REGISTRY
 from prometheus_client.metrics import MetricWrapperBase
 
 import embedded.app as _every_service
+from embedded.page import Place
 
-BEGIN = "<!-- metrics: written by `make metrics` -->"
-END = "<!-- end of metrics -->"
+PLACE = Place("<!-- metrics: written by `make metrics` -->", "<!-- end of metrics -->")
 
 OURS = "corral_"
 
@@ -46,15 +46,5 @@ def table() -> str:
     return "\n".join(lines)
 
 
-def renewed(page: str) -> str:
-    """The page with the table as it is now; ValueError when it has no place for it."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the page has no place for the table, between {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n\n{table()}\n\n{END}{after}"
-
-
 if __name__ == "__main__":
-    page = Path(sys.argv[1])
-    page.write_text(renewed(page.read_text()))
+    PLACE.renew(Path(sys.argv[1]), table())

@@ -27,6 +27,8 @@ from contracts.identity import AccessChanged
 from contracts.messages import Message, tag_of
 
 _REFRESH_SECONDS = 2.0
+HEARD: tuple[type[Message], ...] = (AccessChanged,)
+"""What is heard beside the projection."""
 
 
 class AccessControl:
@@ -67,7 +69,7 @@ class AccessControl:
             return []
         queue = Queue(
             name=f"gateway.access.{uuid.uuid4()}",
-            keys=(tag_of(AccessChanged),),
+            keys=tuple(tag_of(kind) for kind in HEARD),
             kind=QueueKind.PROJECTION,
         )
         cleaning = self._settings.api_keys_cleaning_interval
@@ -75,7 +77,7 @@ class AccessControl:
             self._authenticator,
             Loop("access", _REFRESH_SECONDS, self._authenticator.refresh, self._clock),
             Loop("expired_keys", cleaning, self._keys.clean, self._clock),
-            Dispatcher(self._bus, [queue], (AccessChanged,), self._hear, self._clock),
+            Dispatcher(self._bus, [queue], HEARD, self._hear, self._clock),
         ]
 
     def checks(self) -> Mapping[str, Check]:
