@@ -18,6 +18,57 @@ def test_services_take_the_settings_they_share():
     assert settings.registry().base_path == "/data/registry"
 
 
+KEPT_BACK = {
+    "gateway": "listen_addr registry_local_address registry_poll_seconds registry_timeout version"
+    " license max_waiting_commands compare_seconds groups_seconds events_seconds outbox_seconds",
+    "scheduler": "validity_seconds skew_seconds unknown_vm_threshold sweep_seconds stats_seconds",
+    "registry": "blob_backend s3_bucket s3_endpoint s3_region s3_prefix s3_access_key"
+    " s3_secret_key s3_path_style s3_skip_tls distribution_timeout distribution_resend"
+    " distribution_parallel",
+    "event_pusher": "machine_name delivery_parallel delivery_window delivery_timeout retry_seconds"
+    " delivery_patience delivery_longest_pause webhook_seconds",
+    "agent": "nodes node_id force_overrides_in_resource_mode drain_mode shared_queue agent_socket"
+    " peer_fetch peer_host peer_port upgrade_program sim_pull sim_clone sim_start sim_network"
+    " sim_script sim_stop sim_lifetime sim_save sim_faults sim_state sim_arch sim_cpu_count"
+    " sim_ram_gb sim_disk sim_usb sim_vlans",
+}
+"""Settings for several hosts, for other storage, for tuning and for pretending."""
+
+DERIVED = {"base_path", "heartbeat_seconds", "public_address", "registry_address"}
+
+
+def test_what_a_service_can_be_told_can_be_told_the_whole():
+    whole = EmbeddedSettings()
+    own = set(whole.__struct_fields__)
+    services = {
+        "gateway": whole.gateway(),
+        "scheduler": whole.scheduler(),
+        "registry": whole.registry(),
+        "event_pusher": whole.event_pusher(),
+        "agent": whole.agent("qemu"),
+    }
+    kept_back = {name: set(fields.split()) for name, fields in KEPT_BACK.items()}
+    found = {name: set(s.__struct_fields__) - own - DERIVED for name, s in services.items()}
+    assert found == kept_back
+
+
+def test_settings_of_one_service_reach_it():
+    environ = {
+        "CORRAL_AGEING_SECONDS": "10m",
+        "CORRAL_QUOTA_BYTES": "7",
+        "CORRAL_PACKAGE_FOLDER": "/packages",
+        "CORRAL_SEND_SECONDS": "9",
+        "ANKA_ALLOW_CORS": "*",
+        "CORRAL_ENABLE_VM_MONITOR": "true",
+    }
+    settings = load(EmbeddedSettings, environ)
+    assert settings.scheduler().ageing_seconds == 600
+    assert (settings.registry().quota_bytes, settings.registry().allow_cors) == (7, "*")
+    gateway = settings.gateway()
+    assert (gateway.package_folder, gateway.send_seconds) == ("/packages", 9)
+    assert settings.agent("qemu").enable_vm_monitor
+
+
 def test_every_service_listens_on_its_documented_port():
     settings = EmbeddedSettings()
     assert settings.gateway().port == 8090

@@ -20,6 +20,11 @@ from scheduler.config import SchedulerSettings
 from scheduler.domain.weighers import Strategy
 
 S = TypeVar("S", bound=Settings)
+_GATEWAY = GatewaySettings()
+_REGISTRY = RegistrySettings()
+_SCHEDULER = SchedulerSettings()
+_PUSHER = EventPusherSettings()
+_AGENT = AgentSettings()
 
 
 class EmbeddedSettings(AuthSettings, frozen=True, kw_only=True):
@@ -36,6 +41,11 @@ class EmbeddedSettings(AuthSettings, frozen=True, kw_only=True):
     ALIASES: ClassVar[Mapping[str, str]] = {
         "ANKA_EVENT_LOG_URL": "event_log_url",
         **SchedulerSettings.ALIASES,
+        "ANKA_ALLOW_CORS": "allow_cors",
+        "ANKA_MAX_LOG_SIZE": "max_log_size",
+        "ANKA_KEEP_LOGS_FOR": "keep_logs_for",
+        "ANKA_ROTATE_LOG_FILES_AT_MAX_FILE_SIZE": "rotate_log_files_at_max_file_size",
+        "ANKA_ROTATE_LOG_FILES_END_OF_DAY": "rotate_log_files_end_of_day",
         "ANKA_ENABLE_CONTROLLER_AUTHORIZATION": "enable_controller_authorization",
         "ANKA_ENABLE_REGISTRY_AUTHORIZATION": "enable_registry_authorization",
     }
@@ -80,7 +90,7 @@ class EmbeddedSettings(AuthSettings, frozen=True, kw_only=True):
     instance_time_out: float = 60.0
     start_attempts: int = 5
     manage_mac_addresses: bool = False
-    mac_addr_range: str = SchedulerSettings().mac_addr_range
+    mac_addr_range: str = _SCHEDULER.mac_addr_range
     save_seconds: float = 6 * 3600.0
     keep_image_requests: float = 7 * 24 * 3600.0
     event_log_url: str = ""
@@ -89,7 +99,32 @@ class EmbeddedSettings(AuthSettings, frozen=True, kw_only=True):
     event_log_days: float = 90.0
     event_log_events: int = 5_000_000
     webhook_networks: str = ""
+    webhook_failing_days: float = _PUSHER.webhook_failing_days
     default_ttl: int = 0
+    ageing_seconds: float = _SCHEDULER.ageing_seconds
+    max_body: int = _GATEWAY.max_body
+    body_seconds: float = _GATEWAY.body_seconds
+    send_seconds: float = _GATEWAY.send_seconds
+    keep_alive_seconds: float = _GATEWAY.keep_alive_seconds
+    package_folder: str = _GATEWAY.package_folder
+    allow_cors: str = _REGISTRY.allow_cors
+    disk_reserve: int = _REGISTRY.disk_reserve
+    upload_ttl: float = _REGISTRY.upload_ttl
+    quota_bytes: int = _REGISTRY.quota_bytes
+    repository_quota_bytes: int = _REGISTRY.repository_quota_bytes
+    gc_interval: float = _REGISTRY.gc_interval
+    gc_grace: float = _REGISTRY.gc_grace
+    scrub_interval: float = _REGISTRY.scrub_interval
+    scrub_rate: int = _REGISTRY.scrub_rate
+    max_log_size: int = _REGISTRY.max_log_size
+    rotate_log_files_at_max_file_size: bool = _REGISTRY.rotate_log_files_at_max_file_size
+    rotate_log_files_end_of_day: bool = _REGISTRY.rotate_log_files_end_of_day
+    keep_logs_for: float = _REGISTRY.keep_logs_for
+    max_failure_log: int = _REGISTRY.max_failure_log
+    failure_logs: bool = _AGENT.failure_logs
+    enable_vm_monitor: bool = _AGENT.enable_vm_monitor
+    vm_stuck_delay: float = _AGENT.vm_stuck_delay
+    vm_stuck_timeout: float = _AGENT.vm_stuck_timeout
 
     def __post_init__(self) -> None:
         """Refuse what would look safe and not be."""
