@@ -25,7 +25,7 @@ def test_the_documented_names_are_understood(kind):
     assert (settings.enable_auth, settings.root_token) == (True, "1111111111")
     assert (settings.enable_api_keys, settings.enable_resource_management) == (True, True)
     assert (settings.api_keys_session_ttl, settings.api_keys_cleaning_interval) == (450, 14400)
-    assert printable(settings)["root_token"] == "***"
+    assert '"root_token": "***"' in printable(settings)
 
 
 @pytest.mark.parametrize("kind", EVERY)

@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 
-import msgspec
 import uvloop
 
 from chassis import telemetry, tracing
@@ -30,8 +29,7 @@ def main() -> None:
     try:
         settings = load(EmbeddedSettings, os.environ, data=given.data)
         if given.print_config:
-            shown = msgspec.json.encode(printable(settings), enc_hook=str)
-            _say(msgspec.json.format(shown).decode())
+            _say(printable(settings))
             return
         telemetry.configure(NAME, settings.log_level)
         calm_the_collector()

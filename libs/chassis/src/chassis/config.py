@@ -76,11 +76,12 @@ def load(kind: type[S], environ: Mapping[str, str], **given: Any) -> S:
         raise BadSettings(f"settings: {error}") from None
 
 
-def printable(settings: Settings) -> dict[str, Any]:
-    """The settings as ``--print-config`` shows them: secrets hidden."""
+def printable(settings: Settings) -> str:
+    """The settings as ``--print-config`` shows them, in JSON: secrets hidden."""
     values = msgspec.to_builtins(settings)
     assert isinstance(values, dict)
-    return {k: "***" if k in settings.SECRETS and v else v for k, v in values.items()}
+    shown = {k: "***" if k in settings.SECRETS and v else v for k, v in values.items()}
+    return msgspec.json.format(msgspec.json.encode(shown)).decode()
 
 
 def _from_file(path: str | None, known: set[str]) -> dict[str, Any]:

@@ -10,7 +10,6 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
-import msgspec
 import structlog
 import uvloop
 
@@ -143,7 +142,7 @@ def main(name: str, kind: type[S], build: Build[S], bus_of: Callable[[S], Bus]) 
     except (BadSettings, OSError) as error:
         sys.exit(f"{name}: {error}")
     if "--print-config" in sys.argv[1:]:
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(printable(settings))).decode())
+        sys.stdout.write(printable(settings))
         return
     telemetry.configure(name, settings.log_level)
     calm_the_collector()

@@ -17,7 +17,7 @@ from chassis import telemetry, tracing
 from chassis.bus.amqp import AmqpBus
 from chassis.bus.port import Bus
 from chassis.clock import SystemClock
-from chassis.config import BadSettings, load
+from chassis.config import BadSettings, load, printable
 from chassis.service import allow_connections, calm_the_collector, until_signal
 from node_agent.app import NAME, build
 from node_agent.config import AgentSettings
@@ -43,7 +43,13 @@ app = cyclopts.App(
 
 @app.command
 def join(
-    controller: str = "", *, flags: JoinFlags = _NO_FLAGS, foreign: ForeignFlags = _NO_FOREIGN
+    controller: str = "",
+    *,
+    print_config: Annotated[
+        bool, Parameter(help="Print the settings that result, and do not join", negative=())
+    ] = False,
+    flags: JoinFlags = _NO_FLAGS,
+    foreign: ForeignFlags = _NO_FOREIGN,
 ) -> int:
     """Join this host to the cloud and serve it until a signal or ``disjoin``.
 
@@ -59,6 +65,9 @@ def join(
     settings = msgspec.structs.replace(settings, data=settings.data or DEFAULT_DATA)
     for name in foreign.given():
         _say(f"--{name.replace('_', '-')} has no effect here\n", sys.stderr)
+    if print_config:
+        _say(printable(settings) + "\n")
+        return 0
     telemetry.configure(NAME, settings.log_level)
     calm_the_collector()
     allow_connections()
