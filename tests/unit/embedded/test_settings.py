@@ -1,8 +1,11 @@
+import json
+import sys
 from pathlib import Path
 
 import pytest
 
 from chassis.config import BadSettings, load
+from embedded.__main__ import main
 from embedded.config import EmbeddedSettings
 
 
@@ -67,6 +70,19 @@ def test_settings_of_one_service_reach_it():
     gateway = settings.gateway()
     assert (gateway.package_folder, gateway.send_seconds) == ("/packages", 9)
     assert settings.agent("qemu").enable_vm_monitor
+
+
+def test_what_a_service_could_not_work_with_is_refused_by_its_name():
+    with pytest.raises(BadSettings, match="scrub_rate: must be more than 0"):
+        load(EmbeddedSettings, {"CORRAL_SCRUB_RATE": "0"})
+
+
+def test_settings_are_shown_as_an_object(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(sys, "argv", ["corral-embedded", "--print-config"])
+    main()
+    assert json.loads(capsys.readouterr().out)["listen_port"] == 8090
 
 
 def test_every_service_listens_on_its_documented_port():

@@ -137,6 +137,8 @@ class EmbeddedSettings(AuthSettings, frozen=True, kw_only=True):
                 "enable_resource_management: needs enable_controller_authorization"
                 " or enable_registry_authorization"
             )
+        for service in (self.gateway, self.scheduler, self.registry, self.event_pusher):
+            service()  # refuses by its name what it could not work with
 
     @property
     def folder(self) -> Path:
