@@ -56,6 +56,7 @@ class AgentWorld:
 
     def __init__(self, clock: ManualClock, bus: MemoryBus, folder: Path | None) -> None:
         self.clock = clock
+        self.clock.under_way = self._writing
         self.bus = bus
         self.folder = folder
         self.reports: list[Report] = []
@@ -234,6 +235,11 @@ class AgentWorld:
     def _enough(self, kind: type[R], count: int, instance_id: str) -> list[R]:
         found = self.said(kind, instance_id)
         return found if len(found) >= count else []
+
+    def _writing(self) -> asyncio.Task[None] | None:
+        """What the agent is writing to its journal, in a thread."""
+        flusher: asyncio.Task[None] | None = self.part(Journal)._flusher if self.service else None
+        return None if flusher is None or flusher.done() else flusher
 
     def _driver(self, node_id: str) -> VmDriver:
         driver = SimulatedDriver(

@@ -2,6 +2,7 @@
 
 import asyncio
 import heapq
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
@@ -9,10 +10,15 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class ManualClock:
-    """See chassis.clock.Clock. ``advance`` wakes whoever sleeps until then, in order."""
+    """See chassis.clock.Clock. ``advance`` wakes whoever sleeps until then, in order.
+
+    ``under_way`` tells the work of threads, if there is any: meanwhile no time passes, however
+    slow they are. It must not sleep on this clock.
+    """
 
     def __init__(self, start: datetime = START) -> None:
         self._start = start
+        self.under_way: Callable[[], asyncio.Task[None] | None] = lambda: None
         self._seconds = 0.0
         self._order = count()
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
@@ -42,15 +48,21 @@ class ManualClock:
 
     async def advance(self, seconds: float) -> None:
         """Move on; every sleeper due on the way wakes at its own moment and runs first."""
-        await settle()  # whoever was about to sleep does so first
+        await self._settle()  # whoever was about to sleep does so first
         end = self._seconds + seconds
         while self._sleepers and self._sleepers[0][0] <= end:
             self._seconds, _, future = heapq.heappop(self._sleepers)
             if not future.done():
                 future.set_result(None)
-                await settle()
+                await self._settle()
         self._seconds = end
+        await self._settle()
+
+    async def _settle(self) -> None:
         await settle()
+        while work := self.under_way():
+            await asyncio.wait([work])
+            await settle()
 
 
 async def settle(rounds: int = 20) -> None:
