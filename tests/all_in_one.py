@@ -8,8 +8,9 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from chassis.servers.process import Group, free_port
+from chassis.servers.process import Group
 from tests.images import PACKAGES
+from tests.ports import free_port
 from tests.processes import qemu_processes
 from tests.waiting import until
 

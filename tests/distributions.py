@@ -10,7 +10,6 @@ import msgspec
 
 from chassis.bus.port import Bus, Consumer, Delivery, Queue, QueueKind
 from chassis.clock import SystemClock
-from chassis.servers.process import free_port
 from chassis.store.port import Store, Update
 from contracts.distributions import (
     CancelDistribution,
@@ -33,6 +32,7 @@ from registry.config import Settings
 from registry.distribution_store import DISTRIBUTIONS
 from registry.store import NODES
 from tests.agent_world import a_template
+from tests.ports import free_port
 
 BEGUN = datetime(2031, 5, 4, 10, tzinfo=UTC)
 _HEARD = (PullTemplate, CancelPull, DeleteTemplate, EventHappened)

@@ -13,6 +13,7 @@ from node_agent.drivers.qemu.accelerator import Accelerator
 from node_agent.drivers.simulated import SimulatedDriver
 from node_agent.drivers.simulated_host import Delays, SimulatedHardware
 from tests.images import MemorySource, demo_guest, publish
+from tests.ports import FORWARDED
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,13 @@ class DriverUnderTest:
 
 def qemu(root: Path, ready_seconds: float = 110.0) -> DriverUnderTest:
     """The real hypervisor, emulating: what a probe finds differs between machines."""
-    given = QemuSettings(root=root, accelerator=Accelerator.TCG, ready_seconds=ready_seconds)
+    given = QemuSettings(
+        root=root,
+        accelerator=Accelerator.TCG,
+        ready_seconds=ready_seconds,
+        first_port=FORWARDED.start,
+        last_port=FORWARDED.stop - 1,
+    )
     source = MemorySource()
     template = publish(source, demo_guest())
     return DriverUnderTest(lambda: QemuDriver(given, SystemClock()), template, source)

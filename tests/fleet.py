@@ -7,7 +7,6 @@ from typing import Any
 
 from chassis.bus.port import Bus
 from chassis.clock import SystemClock
-from chassis.servers.process import free_port
 from chassis.service import Service
 from chassis.store.port import Store
 from contracts.artifacts import TemplateConfig
@@ -21,6 +20,7 @@ from registry.store import NODES, TEMPLATES
 from scheduler.app import build as build_scheduler
 from scheduler.config import SchedulerSettings
 from tests.cloud import BRISK
+from tests.ports import free_port
 from tests.registries import push, qcow2
 from tests.waiting import until
 

@@ -16,10 +16,11 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from chassis.servers.process import Group, free_port
+from chassis.servers.process import Group
 from contracts.artifacts import TemplateConfig
 from corral.registry import RegistryClient, repository_of_name
 from tests.api import Api
+from tests.ports import free_port
 from tests.registries import push, qcow2
 from tests.waiting import until
 

@@ -10,7 +10,8 @@ import msgspec
 import promql_parser
 import yaml
 
-from chassis.servers.process import Group, MissingServer, free_port, until_ready
+from chassis.servers.process import Group, MissingServer, until_ready
+from tests.ports import free_port
 from tests.servers import ROOT
 
 PROMETHEUS = ROOT / "deploy/prometheus"

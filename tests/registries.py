@@ -15,7 +15,6 @@ import uvloop
 from chassis.bus.memory import MemoryBus
 from chassis.bus.port import Bus
 from chassis.clock import SystemClock
-from chassis.servers.process import free_port
 from chassis.store.mongo import MongoStore
 from chassis.store.port import Store
 from contracts.artifacts import (
@@ -32,6 +31,7 @@ from contracts.artifacts import (
 from corral.registry import RegistryClient
 from registry.app import build
 from registry.config import Settings
+from tests.ports import free_port
 
 
 class RunningRegistry:

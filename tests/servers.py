@@ -7,6 +7,7 @@ import aiohttp
 
 from chassis.servers import MongoServer, RabbitServer
 from chassis.store.mongo import MongoStore
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[1]
 
@@ -14,13 +15,14 @@ ROOT = Path(__file__).parents[1]
 def mongo_server(folder: Path) -> MongoServer:
     """A mongod that is not started yet; expired documents go within a second."""
     folder.mkdir(parents=True, exist_ok=True)
-    return MongoServer(folder, ttl_seconds=1)
+    return MongoServer(folder, port=free_port(), ttl_seconds=1)
 
 
 def rabbit_server(folder: Path, *, management: bool = False) -> RabbitServer:
     """A RabbitMQ node that is not started yet."""
     folder.mkdir(parents=True, exist_ok=True)
-    return RabbitServer(folder, tree=ROOT / ".local/rabbitmq", management=management)
+    tree = ROOT / ".local/rabbitmq"
+    return RabbitServer(folder, port=free_port(), tree=tree, management=management)
 
 
 def fresh_store(mongod: MongoServer) -> MongoStore:

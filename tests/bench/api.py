@@ -23,7 +23,6 @@ import msgspec
 import psutil
 import uvloop
 
-from chassis.servers.process import free_port
 from chassis.service import allow_connections
 from chassis.store.mongo import MongoStore
 from contracts.instances import (
@@ -37,6 +36,7 @@ from contracts.templates import TemplateRef
 from contracts.vms import PortForward, VmInfo
 from tests.bench.facts import machine_facts
 from tests.bench.fleet import BIN, Fleet, Member
+from tests.ports import free_port
 from tests.waiting import until
 
 SIZES = (0, 1000, 10_000)

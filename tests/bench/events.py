@@ -24,13 +24,13 @@ from standardwebhooks import Webhook
 
 from chassis.bus.amqp import AmqpBus
 from chassis.clock import SystemClock
-from chassis.servers.process import free_port
 from chassis.store.mongo import MongoStore
 from contracts.webhooks import EndpointDocument, EndpointSpec, EndpointStatus, Mode, Secret
 from tests.bench.facts import machine_facts
 from tests.bench.fleet import BIN, Fleet
 from tests.bench.hook_sink import Notes
 from tests.bench.http_load import percentiles
+from tests.ports import free_port
 from tests.pushing import an_event, said
 from tests.waiting import until
 

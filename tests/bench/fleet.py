@@ -9,7 +9,8 @@ import aiohttp
 import psutil
 
 from chassis.servers import MongoServer, RabbitServer
-from chassis.servers.process import Group, free_port
+from chassis.servers.process import Group
+from tests.ports import free_port
 from tests.servers import ROOT, mongo_server, rabbit_server
 from tests.waiting import until
 

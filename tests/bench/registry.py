@@ -22,13 +22,14 @@ import msgspec
 import psutil
 import uvloop
 
-from chassis.servers.process import Group, free_port
+from chassis.servers.process import Group
 from chassis.store.mongo import MongoStore
 from contracts.templates import TemplateDocument, Version
 from corral.registry import RegistryClient
 from registry.store import TEMPLATES
 from tests.bench.facts import machine_facts
 from tests.bench.http_load import percentiles
+from tests.ports import free_port
 from tests.processes import Cloud, running_cloud
 from tests.servers import ROOT, fresh_vhost, mongo_server, rabbit_server
 from tests.waiting import until

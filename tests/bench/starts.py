@@ -19,7 +19,6 @@ import msgspec
 import pymongo
 import uvloop
 
-from chassis.servers.process import free_port
 from chassis.store.mongo import MongoStore
 from contracts.artifacts import TemplateConfig
 from contracts.events import EventDocument, EventKind
@@ -29,6 +28,7 @@ from node_agent.drivers.simulated_host import SimulatedVm
 from tests.bench.facts import machine_facts
 from tests.bench.fleet import BIN, Fleet, Member
 from tests.bench.http_load import percentiles
+from tests.ports import free_port
 from tests.registries import push, qcow2
 from tests.waiting import until
 

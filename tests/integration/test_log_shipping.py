@@ -13,9 +13,9 @@ from chassis import log_shipping, telemetry
 from chassis.clock import SystemClock
 from chassis.errors import Refused, Unavailable
 from chassis.log_shipping import DROPPED, LogShipping, RegistryLog
-from chassis.servers.process import free_port
 from chassis.web import WebServer
 from tests.clock import ManualClock, settle
+from tests.ports import free_port
 from tests.waiting import until
 
 

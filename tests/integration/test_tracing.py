@@ -13,11 +13,11 @@ import structlog
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from chassis import telemetry, tracing
-from chassis.servers.process import free_port
 from node_agent.drivers.simulated_faults import Faults
 from node_agent.drivers.simulated_host import Fault, FaultKind
 from tests.cloud import TEMPLATE_ID
 from tests.collector import Collector, attributes
+from tests.ports import free_port
 from tests.waiting import until
 
 CALLER_TRACE, CALLER_SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"

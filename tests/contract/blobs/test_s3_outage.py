@@ -4,9 +4,9 @@ import msgspec
 import pytest
 
 from chassis.errors import Unavailable
-from chassis.servers.process import free_port
 from contracts.artifacts import digest_of
 from registry.blobs.s3 import PART, NoBucket, S3Blobs
+from tests.ports import free_port
 
 
 @pytest.fixture

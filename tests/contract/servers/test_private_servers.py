@@ -9,8 +9,8 @@ import pytest
 
 from chassis.errors import CorralError
 from chassis.servers import MissingServer, MongoServer, RabbitServer
-from chassis.servers.process import free_port
 from chassis.servers.rabbitmq import find_rabbitmq
+from tests.ports import free_port
 from tests.servers import ROOT, mongo_server, rabbit_server
 from tests.waiting import until
 

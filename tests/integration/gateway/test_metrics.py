@@ -3,8 +3,8 @@
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
-from chassis.servers.process import free_port
 from tests.integration.gateway.cloud import Cloud
+from tests.ports import free_port
 from tests.samples import Since, sample
 from tests.waiting import until
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from node_agent.drivers.qemu import process
 from node_agent.drivers.qemu.folder import VmFolder
 from tests.drivers import qemu
+from tests.ports import FORWARDED
 
 KILLED_BEFORE_THE_FIRST_INSTRUCTION = """
 import asyncio, os, sys
@@ -15,8 +16,9 @@ from chassis.clock import SystemClock
 from node_agent.drivers.qemu import QemuDriver, QemuSettings, launch
 from node_agent.drivers.qemu.accelerator import Accelerator
 launch.Launch._let_run = lambda _launch: os._exit(9)
-settings = QemuSettings(root=Path(sys.argv[1]), accelerator=Accelerator.TCG)
-asyncio.run(QemuDriver(settings, SystemClock()).start(sys.argv[2]))
+root, name, port = sys.argv[1:]
+settings = QemuSettings(root=Path(root), accelerator=Accelerator.TCG, first_port=int(port))
+asyncio.run(QemuDriver(settings, SystemClock()).start(name))
 """
 
 
@@ -29,7 +31,8 @@ async def test_a_process_whose_guest_never_ran_is_no_running_vm_and_starts_anew(
     folder = VmFolder(tmp_path / "vms", "paused").path
     assert folder.exists()
     agent = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", KILLED_BEFORE_THE_FIRST_INSTRUCTION, tmp_path, "paused"
+        *(sys.executable, "-c", KILLED_BEFORE_THE_FIRST_INSTRUCTION),
+        *(tmp_path, "paused", str(FORWARDED.start)),
     )
     try:
         assert await agent.wait() == 9

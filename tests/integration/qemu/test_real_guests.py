@@ -19,6 +19,7 @@ from node_agent.drivers.qemu.accelerator import Accelerator, AcceleratorChoice, 
 from node_agent.drivers.qemu.folder import VmFolder
 from tests.drivers import DriverUnderTest, qemu
 from tests.images import demo_guest
+from tests.ports import FORWARDED
 from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(300)  # a busy machine boots ten times slower than an idle one
@@ -196,11 +197,14 @@ async def test_a_vm_outlives_the_agent_that_started_it(
         "from chassis.clock import SystemClock\n"
         "from node_agent.drivers.qemu import QemuDriver, QemuSettings\n"
         "from node_agent.drivers.qemu.accelerator import Accelerator\n"
-        "settings = QemuSettings(root=Path(sys.argv[1]), accelerator=Accelerator.TCG)\n"
+        "root, port = Path(sys.argv[1]), int(sys.argv[2])\n"
+        "settings = QemuSettings(root=root, accelerator=Accelerator.TCG, first_port=port)\n"
         "asyncio.run(QemuDriver(settings, SystemClock()).start('orphan'))\n"
         "os._exit(9)\n"
     )
-    agent = await asyncio.create_subprocess_exec(sys.executable, "-c", code, folder.parent.parent)
+    agent = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, folder.parent.parent, str(FORWARDED.start)
+    )
     assert await agent.wait() == 9
 
     again = case.make()

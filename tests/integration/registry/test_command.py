@@ -12,10 +12,10 @@ import pytest
 from chassis.bus.amqp import AmqpBus
 from chassis.bus.port import Queue
 from chassis.clock import SystemClock
-from chassis.servers.process import free_port
 from contracts.artifacts import TemplateConfig
 from contracts.templates import TemplateChanged
 from corral.registry import RegistryClient
+from tests.ports import free_port
 from tests.registries import push, qcow2, qcow2_over
 from tests.servers import fresh_store
 from tests.waiting import until

@@ -6,9 +6,9 @@ import os
 import signal
 import sys
 
-from chassis.servers.process import free_port
 from contracts.artifacts import digest_of
 from corral.registry import RegistryClient
+from tests.ports import free_port
 from tests.servers import ROOT, fresh_store
 from tests.waiting import until
 

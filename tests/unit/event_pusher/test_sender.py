@@ -6,11 +6,11 @@ from contextlib import asynccontextmanager
 import pytest
 from yarl import URL
 
-from chassis.servers.process import free_port
 from event_pusher.addresses import Addresses
 from event_pusher.connection import MOST_BODY
 from event_pusher.sender import Sender
 from tests.clock import ManualClock
+from tests.ports import free_port
 from tests.waiting import until
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
