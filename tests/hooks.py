@@ -12,7 +12,7 @@ from contracts.documents import say
 from contracts.events import EventHappened
 from contracts.webhooks import EndpointChanged, EndpointDocument
 from tests.api import Api
-from tests.pushing import a_pusher, an_event, said, settings_for
+from tests.pushing import a_pusher, an_event, publish, settings_for
 from tests.receiver import Receiver
 from tests.waiting import until
 
@@ -64,11 +64,7 @@ class Hooks:
 
     async def happen(self, events: Sequence[EventHappened]) -> None:
         """Say events as their owners do."""
-
-        async def heard() -> bool:
-            return self._bus.connected and not await self._bus.publish(said(events))
-
-        await until(heard)
+        await publish(self._bus, events)
 
     async def stored(self, identity: str) -> EndpointDocument | None:
         """The record."""

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from chassis.bus.port import Bus
+from chassis.errors import BusDown
 from chassis.service import Service
 from chassis.store.port import Store
 from contracts.documents import Said, say
@@ -14,6 +15,7 @@ from event_pusher.app import build
 from event_pusher.config import Settings
 from event_pusher.domain.wire import Parcel, pack
 from event_pusher.store import EVENTS
+from tests.waiting import until
 
 AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -40,6 +42,18 @@ def a_parcel(number: int, subject: str = "i1") -> Parcel:
 def said(events: Sequence[EventHappened]) -> list[Said]:
     """As the owners publish them."""
     return [say(event) for event in events]
+
+
+async def publish(bus: Bus, events: Sequence[EventHappened], limit: float = 10.0) -> None:
+    """Say events until the bus has confirmed them, as an outbox does."""
+
+    async def confirmed() -> bool:
+        try:
+            return bus.connected and not await bus.publish(said(events))
+        except BusDown:
+            return False
+
+    await until(confirmed, limit, every=0.05)
 
 
 def settings_for(**given: Any) -> Settings:

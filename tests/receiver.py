@@ -81,7 +81,7 @@ class Receiver:
             response = await self.answer(event)
         finally:
             self._flying -= 1
-        if response.status < 300:
+        if 200 <= response.status < 300:
             self.arrived.append(event)
         return response
 

@@ -10,11 +10,10 @@ from standardwebhooks import Webhook
 
 from chassis.bus.amqp import AmqpBus
 from chassis.clock import SystemClock
-from chassis.errors import BusDown
 from chassis.store.mongo import MongoStore
 from tests.hooks import Hooks, a_gateway, many
 from tests.processes import running_cloud
-from tests.pushing import logged, said
+from tests.pushing import logged, publish
 from tests.receiver import Receiver, hangs, taken
 from tests.servers import rabbit_server
 from tests.waiting import until
@@ -32,13 +31,14 @@ retry_seconds = [0.1, 0.2, 0.3, 0.5, 0.5, 0.5, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 
 """
 
 
-def wrong(dice):
-    """Refuses, redirects and hangs as it likes."""
+def wrong(dice, over):
+    """Refuses, redirects and hangs (until all is ``over``) as it likes."""
 
     async def answer(event):
         status = dice.choice([*[200] * 12, 500, 302, 400, 0])
         if not status:
-            await asyncio.sleep(1.5)
+            await over.wait()
+            status = 503
         return await taken(event) if status == 200 else web.Response(status=status)
 
     return answer
@@ -54,15 +54,7 @@ class Owner:
     async def say(self, count):
         """So many more, a few at a time."""
         for first in range(self.count + 1, self.count + count + 1, 20):
-            events = said(many(20, SUBJECTS, first))
-            while True:
-                try:
-                    if self._bus.connected and not await self._bus.publish(events):
-                        break
-                except BusDown:
-                    pass
-                await asyncio.sleep(0.05)
-            await asyncio.sleep(0.05)
+            await publish(self._bus, many(20, SUBJECTS, first), 40)
         self.count += count
 
 
@@ -71,10 +63,12 @@ async def receivers():
     """One that is down at times, one that is slow, one that answers wrongly, one that is well."""
     found = {name: Receiver() for name in ("down", "slow", "wrong", "well")}
     found["slow"].answer = hangs(0.02)
-    found["wrong"].answer = wrong(random.Random(5))
+    over = asyncio.Event()
+    found["wrong"].answer = wrong(random.Random(5), over)
     for receiver in found.values():
         await receiver.start()
     yield found
+    over.set()
     for receiver in found.values():
         await receiver.stop()
 

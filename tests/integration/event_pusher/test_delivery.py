@@ -4,20 +4,10 @@ from aiohttp import web
 
 from contracts.webhooks import EVENT_LOG, EndpointDocument
 from event_pusher.store import ENDPOINTS
-from tests.pushing import a_pusher, an_event, said, settings_for
+from tests.hooks import many
+from tests.pushing import a_pusher, an_event, publish, settings_for
 from tests.receiver import hangs, taken
 from tests.waiting import until
-
-
-async def publish(bus, events):
-    async def heard():
-        return not await bus.publish(said(events))
-
-    await until(heard)
-
-
-def many(count, subjects):
-    return [an_event(number, f"i{number % subjects}") for number in range(1, count + 1)]
 
 
 async def test_every_event_arrives_in_order_of_its_subject(memory_bus, own_store, receiver):

@@ -10,20 +10,15 @@ from chassis.bus.amqp import AmqpBus
 from chassis.clock import SystemClock
 from chassis.store.mongo import MongoStore
 from tests.pusher_process import PusherProcess, holder, taken_over
-from tests.pushing import a_pusher, an_event, logged, said, settings_for
+from tests.pushing import a_pusher, an_event, logged, publish, settings_for
 from tests.servers import mongo_server
 from tests.waiting import until
 
 SUBJECTS = 10
 
 
-async def publish(bus, which):
-    events = [an_event(number, f"i{number % SUBJECTS}") for number in which]
-
-    async def heard():
-        return bus.connected and not await bus.publish(said(events))
-
-    await until(heard, 20.0)
+async def happen(bus, which):
+    await publish(bus, [an_event(number, f"i{number % SUBJECTS}") for number in which], 20.0)
 
 
 async def in_order_and_complete(store, receiver, count):
@@ -43,7 +38,7 @@ async def test_a_database_that_is_killed_loses_and_doubles_nothing(memory_bus, r
     try:
         async with a_pusher(settings_for(event_log_url=receiver.url), memory_bus, store):
             for number in range(1, 401):
-                await publish(memory_bus, [number])
+                await happen(memory_bus, [number])
                 if number in {100, 250}:
                     mongod.kill()
                     restarting = asyncio.create_task(mongod.start())
@@ -68,15 +63,15 @@ async def test_a_frozen_leader_that_wakes_up_neither_writes_nor_reorders(
         await PusherProcess.start(mongod, database, rabbitmq_url, receiver) for _ in range(2)
     ]
     try:
-        await publish(bus, range(1, 501))
+        await happen(bus, range(1, 501))
         await until(lambda: len(receiver.sequences()) > 50, 30.0)
         name = await holder(store)
         (leader,) = [pusher for pusher in pushers if pusher.leads(name)]
         leader.child.send_signal(signal.SIGSTOP)
         await until(lambda: taken_over(store, name), 10.0)
-        await publish(bus, range(501, 1001))
+        await happen(bus, range(501, 1001))
         leader.child.send_signal(signal.SIGCONT)
-        await publish(bus, range(1001, 1501))
+        await happen(bus, range(1001, 1501))
         await until(lambda: len(receiver.sequences()) == 1500, 60.0)
         assert await taken_over(store, name)
         await in_order_and_complete(store, receiver, 1500)
