@@ -41,6 +41,13 @@ class DriverUnderTest:
         return driver
 
 
+async def said(driver: VmDriver, name: str, script: str) -> str:
+    """What a script that must succeed wrote."""
+    result = await driver.run_script(name, script.encode(), 30.0)
+    assert result.return_code == 0, result
+    return result.stdout.strip()
+
+
 def qemu(root: Path, ready_seconds: float = 110.0) -> DriverUnderTest:
     """The real hypervisor, emulating: what a probe finds differs between machines."""
     given = QemuSettings(

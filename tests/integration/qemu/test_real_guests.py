@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 import socket
-import subprocess
 import sys
 import urllib.request
 from collections.abc import AsyncIterator
@@ -17,9 +16,10 @@ from node_agent.drivers.port import HostFault, VmDriver
 from node_agent.drivers.qemu import process
 from node_agent.drivers.qemu.accelerator import Accelerator, AcceleratorChoice, boots
 from node_agent.drivers.qemu.folder import VmFolder
-from tests.drivers import DriverUnderTest, qemu
+from tests.drivers import DriverUnderTest, qemu, said
 from tests.images import demo_guest
 from tests.ports import FORWARDED
+from tests.processes import qemu_processes
 from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(300)  # a busy machine boots ten times slower than an idle one
@@ -52,13 +52,7 @@ async def driver(case: DriverUnderTest) -> AsyncIterator[VmDriver]:
     yield driver
     await driver.delete(BASIC)
     await driver.delete("wished")
-
-
-async def said(driver: VmDriver, name: str, script: str) -> str:
-    """What a script that must succeed wrote."""
-    result = await driver.run_script(name, script.encode(), 30.0)
-    assert result.return_code == 0, result
-    return result.stdout.strip()
+    assert qemu_processes(_folder(case, BASIC).parent) == [], "of whatever test"
 
 
 async def test_the_streams_of_a_script_stay_apart(driver: VmDriver) -> None:
@@ -86,8 +80,13 @@ async def test_output_is_capped(driver: VmDriver) -> None:
 
 
 async def test_scripts_run_side_by_side(driver: VmDriver) -> None:
+    """Each waits for all the others."""
+    meet = "touch /tmp/side.{n}; until [ $(ls /tmp/side.* | wc -l) = 4 ]; do sleep 0.1; done"
     results = await asyncio.gather(
-        *(driver.run_script(BASIC, f"sleep 1; echo {n}".encode(), 30.0) for n in range(4))
+        *(
+            driver.run_script(BASIC, f"{meet.format(n=n)}; echo {n}".encode(), 30.0)
+            for n in range(4)
+        )
     )
     assert [result.stdout for result in results] == [f"{n}\n" for n in range(4)]
 
@@ -183,6 +182,7 @@ async def test_a_guest_that_does_not_answer_fails_with_its_console(
         await other.start("slow")
     assert (await other.info("slow")).status == "failed"
     await other.delete("slow")
+    assert qemu_processes(tmp_path) == []
 
 
 async def test_a_vm_outlives_the_agent_that_started_it(
@@ -277,10 +277,3 @@ def _get(port: int) -> bytes:
 def _greeting(port: int) -> bytes:
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         return connection.recv(64)
-
-
-def test_no_process_of_these_tests_is_left(case: DriverUnderTest) -> None:
-    """The last test of the module; the two shared guests are ended by their fixture."""
-    named = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    for name in ("alone", "fixed", "cancelled", "doomed", "slow", "orphan"):
-        assert f"guest={name} " not in named
