@@ -150,10 +150,10 @@ class Bench:
         argv += ["--count", str(count), "--connections", str(connections), "--rate", str(rate)]
         member.start(argv, {})
         try:
-            await until(lambda: _report(member.log), _LIMIT, every=0.1)
+            await until(member.report, _LIMIT, every=0.1)
         finally:
             member.kill()
-        report = _report(member.log)
+        report = member.report()
         assert not report["not_ok"], report
         return report
 
@@ -244,14 +244,6 @@ async def _listens(port: int) -> bool:
         return False
     writer.close()
     return True
-
-
-def _report(log: Path) -> dict[str, object]:
-    lines = log.read_text().splitlines() if log.exists() else []
-    if not lines or not lines[-1].startswith("{"):
-        assert not any("Error" in line for line in lines), log.read_text()
-        return {}
-    return msgspec.json.decode(lines[-1])
 
 
 async def measure(chosen: argparse.Namespace) -> dict[str, object]:

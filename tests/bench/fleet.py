@@ -4,8 +4,10 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import aiohttp
+import msgspec
 import psutil
 
 from chassis.servers import MongoServer, RabbitServer
@@ -50,6 +52,15 @@ class Member:
                 return answer.status == 200
         except aiohttp.ClientError:
             return False
+
+    def report(self) -> dict[str, Any]:
+        """The JSON that ends its log; {} so far."""
+        lines = self.log.read_text().splitlines() if self.log.exists() else []
+        if not lines or not lines[-1].startswith("{"):
+            assert not any("Error" in line for line in lines), self.log.read_text()
+            return {}
+        found: dict[str, Any] = msgspec.json.decode(lines[-1])
+        return found
 
     async def stop(self) -> None:
         """End it properly."""

@@ -141,10 +141,10 @@ class Bench:
         member = Member("load", self.fleet.folder / "load")
         member.start([*argv], {})
         try:
-            await until(lambda: _last_json(member.log), _LIMIT, every=0.1)
+            await until(member.report, _LIMIT, every=0.1)
         finally:
             member.kill()
-        report: dict[str, object] = _last_json(member.log)
+        report: dict[str, object] = member.report()
         assert not report["not_ok"], report
         return report
 
@@ -250,14 +250,6 @@ def _per(
 ) -> dict[str, float]:
     moved = {name: (value - before.get(name, 0)) * scale / count for name, value in after.items()}
     return {name: round(value, 3 if scale == 1 else 1) for name, value in moved.items() if value}
-
-
-def _last_json(log: Path) -> dict[str, object]:
-    lines = log.read_text().splitlines() if log.exists() else []
-    if not lines or not lines[-1].startswith("{"):
-        assert not any("Error" in line for line in lines), log.read_text()
-        return {}
-    return msgspec.json.decode(lines[-1])
 
 
 async def measure(chosen: argparse.Namespace) -> dict[str, object]:

@@ -35,11 +35,16 @@ def done(world: AgentWorld) -> Callable[[], bool]:
     return lambda: any(report.done for report in reports(world))
 
 
-async def test_a_template_is_pulled_ahead_of_time_with_progress(world: AgentWorld):
+async def under_way(world: AgentWorld) -> None:
+    """Have a pull of ten seconds under way."""
     world.delays = Delays(pull=10)
     await world.start()
     await world.order(pull_order(world))
     await until(lambda: reports(world))
+
+
+async def test_a_template_is_pulled_ahead_of_time_with_progress(world: AgentWorld):
+    await under_way(world)
     await world.clock.advance(10)
     await until(done(world))
     shares = [report.progress for report in reports(world)]
@@ -49,10 +54,7 @@ async def test_a_template_is_pulled_ahead_of_time_with_progress(world: AgentWorl
 
 
 async def test_a_repeated_order_joins_the_pull_and_is_told_how_far_it_is(world: AgentWorld):
-    world.delays = Delays(pull=10)
-    await world.start()
-    await world.order(pull_order(world))
-    await until(lambda: reports(world))
+    await under_way(world)
     await world.clock.advance(5.5)
     before = len(reports(world))
     await world.order(pull_order(world))
@@ -65,10 +67,7 @@ async def test_a_repeated_order_joins_the_pull_and_is_told_how_far_it_is(world: 
 
 
 async def test_what_is_cached_is_done_at_once(world: AgentWorld):
-    world.delays = Delays(pull=10)
-    await world.start()
-    await world.order(pull_order(world))
-    await until(lambda: reports(world))
+    await under_way(world)
     await world.clock.advance(10)
     await until(done(world))
     await world.order(pull_order(world, request_id="d-2"))
@@ -128,10 +127,7 @@ async def test_a_canceled_pull_goes_on_for_a_start(world: AgentWorld):
 
 
 async def test_a_killed_agent_pulls_when_it_is_ordered_again(world: AgentWorld):
-    world.delays = Delays(pull=10)
-    await world.start()
-    await world.order(pull_order(world))
-    await until(lambda: reports(world))
+    await under_way(world)
     await world.kill()
     await world.start()
     await world.order(pull_order(world))
