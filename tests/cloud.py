@@ -36,6 +36,7 @@ from node_agent.image_source import ImageSources
 from scheduler.app import build as build_scheduler
 from scheduler.config import SchedulerSettings
 from tests.fates import Fate, FatedBus, FatedClock, fated_driver, fated_store
+from tests.instances import documents
 from tests.waiting import until
 
 TEMPLATE_ID = "6b135004-0c89-43bb-b892-74796b8d266c"
@@ -222,8 +223,7 @@ class Cloud:
 
     async def documents(self) -> dict[str, InstanceDocument]:
         """Every instance as stored."""
-        found = await self.store.find("instances", InstanceDocument, {})
-        return {document.id: document for document in found}
+        return await documents(self.store)
 
     async def events(self, *kinds: str) -> list[EventDocument]:
         """The event log, perhaps of some kinds only."""

@@ -1,6 +1,7 @@
 """One mongod and one RabbitMQ per session, started on demand."""
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +20,15 @@ from tests.waiting import until
 async def mongod(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[MongoServer]:
     """A mongod for the whole session; never stop it in a test, start your own for that."""
     server = mongo_server(tmp_path_factory.mktemp("mongod"))
+    await server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+async def own_mongod(tmp_path: Path) -> AsyncIterator[MongoServer]:
+    """A mongod of this test alone, to stop and to kill."""
+    server = mongo_server(tmp_path / "mongod")
     await server.start()
     yield server
     server.kill()
@@ -82,6 +92,15 @@ def clock() -> ManualClock:
 async def memory_bus(clock: ManualClock) -> AsyncIterator[MemoryBus]:
     """A started in-process bus on ``clock``."""
     bus = MemoryBus(clock)
+    await bus.start()
+    yield bus
+    await bus.stop()
+
+
+@pytest.fixture
+async def system_bus() -> AsyncIterator[MemoryBus]:
+    """A started in-process bus on the clock of the system."""
+    bus = MemoryBus(SystemClock())
     await bus.start()
     yield bus
     await bus.stop()

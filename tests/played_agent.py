@@ -2,12 +2,12 @@
 
 import asyncio
 import contextlib
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from chassis.bus.port import Bus, Consumer, Delivery, Queue, QueueKind
+from chassis.clock import Clock
 from chassis.errors import BusDown
 from contracts.catalog import message_types
 from contracts.documents import say
@@ -17,6 +17,7 @@ from contracts.nodes import NodeFacts, NodeHeartbeat, NodeHello, NodeUsage
 from contracts.vms import RunVm, StopVm, VmGone, VmInfo, VmPhase, VmStarted, VmState
 
 CAPABILITIES = ("commit", "suspend")
+_BEAT = 0.2
 
 
 class PlayedAgent:
@@ -26,7 +27,7 @@ class PlayedAgent:
     again, and answered with its outcome if it has one. ``silent``: no heartbeats.
     """
 
-    def __init__(self, bus: Bus, node_id: str) -> None:
+    def __init__(self, bus: Bus, node_id: str, clock: Clock) -> None:
         self.node_id = node_id
         self.pushes: list[PushImage] = []
         self.stops: list[StopVm] = []
@@ -34,6 +35,7 @@ class PlayedAgent:
         self.losing = 0
         self.silent = False
         self._bus = bus
+        self._clock = clock
         self._vms: dict[str, VmState] = {}
         self._outcomes: dict[str, ImagePushed] = {}
         self._consumer: Consumer | None = None
@@ -62,7 +64,7 @@ class PlayedAgent:
         self._vms[vm.instance_id] = msgspec.structs.replace(vm, phase=phase, saving="")
         report = ImagePushed(
             node_id=self.node_id,
-            at=datetime.now(UTC),
+            at=self._clock.now(),
             request_id=request_id,
             instance_id=order.instance_id,
             attempt=order.attempt,
@@ -85,7 +87,7 @@ class PlayedAgent:
         self._do(delivery.ack())
 
     async def _carry_out(self, order: Order) -> None:
-        about = {"node_id": self.node_id, "at": datetime.now(UTC), "attempt": order.attempt}
+        about = {"node_id": self.node_id, "at": self._clock.now(), "attempt": order.attempt}
         match order:
             case RunVm():
                 identity = order.instance_id
@@ -123,12 +125,12 @@ class PlayedAgent:
             capabilities=CAPABILITIES,
         )
         while True:
-            about = {"node_id": self.node_id, "at": datetime.now(UTC), "usage": NodeUsage()}
+            about = {"node_id": self.node_id, "at": self._clock.now(), "usage": NodeUsage()}
             vms = tuple(self._vms.values())
             if not self.silent:
                 hello = NodeHello(**about, facts=facts, vms=vms)
                 await self.say(hello, NodeHeartbeat(**about, vms=vms))
-            await asyncio.sleep(0.2)
+            await self._clock.sleep(_BEAT)
 
     def _do(self, work: Any) -> None:
         task = asyncio.ensure_future(work)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from chassis.bus.port import Bus
+from chassis.clock import SystemClock
 from chassis.store.port import Store
 from contracts.images import ImageRequestDocument, ImageSpec, ImageState, ImageStatus
 from tests.cloud import TEMPLATE_ID, Cloud, running
@@ -20,7 +21,7 @@ class SavingCloud:
 
     def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud
-        self.agent = PlayedAgent(cloud.bus, "played")
+        self.agent = PlayedAgent(cloud.bus, "played", SystemClock())
 
     async def ready(self) -> None:
         """With a scheduler there: a gateway, the node, and the template known."""

@@ -1,7 +1,6 @@
 """What simulated hosts really have and had: the oracle of tests that kill agents."""
 
 import functools
-import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -10,11 +9,11 @@ from typing import TypeVar
 import msgspec
 
 from node_agent.drivers.simulated_host import HistoryLine, SimulatedVm, read_history
+from tests.waiting import until
 
 T = TypeVar("T")
 
 _GONE = frozenset({"delete", "lose"})
-_TRIES, _PAUSE = 20, 0.005
 
 
 def hosts(data: Path) -> list[Path]:
@@ -23,13 +22,13 @@ def hosts(data: Path) -> list[Path]:
     return [entry for entry in sorted(root.iterdir()) if entry.is_dir()] if root.exists() else []
 
 
-def live_vms(*agents: Path) -> Counter[str]:
+async def live_vms(*agents: Path) -> Counter[str]:
     """Instance id to how many VMs hosts have of it now, from their files."""
     found: Counter[str] = Counter()
     for data in agents:
         for host in hosts(data):
             for file in host.glob("*.json"):
-                if vm := _whole(functools.partial(_vm_of, file)):
+                if vm := await _whole(functools.partial(_vm_of, file)):
                     found[vm.instance_id] += 1
     return found
 
@@ -43,32 +42,36 @@ def _vm_of(file: Path) -> SimulatedVm | None:
     return msgspec.json.decode(content, type=SimulatedVm) if content else None
 
 
-def _whole(read: Callable[[], T]) -> T:
+async def _whole(read: Callable[[], T]) -> T:
     """What is read, again when its agent was writing just then."""
-    for _ in range(_TRIES):
+
+    def attempt() -> tuple[T] | None:
         try:
-            return read()
+            return (read(),)
         except msgspec.DecodeError:
-            time.sleep(_PAUSE)
-    return read()
+            return None
+
+    found = await until(attempt, 1.0)
+    assert found
+    return found[0]
 
 
-def history(*agents: Path) -> list[HistoryLine]:
+async def history(*agents: Path) -> list[HistoryLine]:
     """Everything that was done to VMs, on all hosts together, oldest first."""
     lines = [
         line
         for data in agents
         for host in hosts(data)
-        for line in _whole(functools.partial(read_history, host))
+        for line in await _whole(functools.partial(read_history, host))
     ]
     return sorted(lines, key=lambda line: line.at)
 
 
-def doubles(*agents: Path) -> dict[str, set[str]]:
+async def doubles(*agents: Path) -> dict[str, set[str]]:
     """Instances of which two VMs existed at one time, with the VMs' names."""
     existing: defaultdict[str, set[str]] = defaultdict(set)
     found: dict[str, set[str]] = {}
-    for line in history(*agents):
+    for line in await history(*agents):
         vms = existing[line.instance_id]
         if line.verb in _GONE:
             vms.discard(line.name)

@@ -21,6 +21,6 @@ async def until(
         if found:
             return found
         if time.monotonic() > end:
-            what = inspect.getsource(condition).strip()
+            what = inspect.getsource(getattr(condition, "func", condition)).strip()
             raise AssertionError(f"not within {limit} s: {what}, last answer {found!r}")
         await asyncio.sleep(every)

@@ -1,6 +1,5 @@
 """The broker or the database goes away under load, and comes back: nothing accepted is lost."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,9 +10,10 @@ from chassis.servers import MongoServer, RabbitServer
 from chassis.store.mongo import MongoStore
 from contracts.instances import InstanceDocument, InstanceState
 from tests.event_log import LIFE, START, kinds_by_subject, read_log, without_holes
+from tests.instances import documents
 from tests.load import Load, load_on
 from tests.processes import Cloud, running_cloud
-from tests.servers import mongo_server, rabbit_server
+from tests.servers import rabbit_server
 from tests.simulated_hosts import doubles, live_vms
 from tests.waiting import until
 
@@ -29,15 +29,6 @@ ANSWER_LIMIT = 2.0
 async def own_rabbitmq(tmp_path: Path) -> AsyncIterator[RabbitServer]:
     """A RabbitMQ to stop."""
     server = rabbit_server(tmp_path / "rabbitmq")
-    await server.start()
-    yield server
-    server.kill()
-
-
-@pytest.fixture
-async def own_mongod(tmp_path: Path) -> AsyncIterator[MongoServer]:
-    """A mongod to kill."""
-    server = mongo_server(tmp_path / "mongod")
     await server.start()
     yield server
     server.kill()
@@ -69,11 +60,6 @@ async def chaos_store(own_mongod: MongoServer) -> AsyncIterator[MongoStore]:
     store = MongoStore(own_mongod.url, "corral")
     yield store
     await store.stop()
-
-
-async def documents(store: MongoStore) -> dict[str, InstanceDocument]:
-    found = await store.find("instances", InstanceDocument, {})
-    return {document.id: document for document in found}
 
 
 async def settled(store: MongoStore, load: Load, limit: float) -> None:
@@ -109,8 +95,8 @@ async def assert_sound(cloud: Cloud, store: MongoStore, load: Load) -> None:
     await until(lambda: nothing_else_runs(store, load), 30, every=0.2)
     found = await documents(store)
     running = {i for i, d in found.items() if d.status.state is InstanceState.STARTED}
-    assert live_vms(cloud.data("n")) == dict.fromkeys(running, 1)
-    assert doubles(cloud.data("n")) == {}
+    assert await live_vms(cloud.data("n")) == dict.fromkeys(running, 1)
+    assert await doubles(cloud.data("n")) == {}
     assert {i: d.status.attempts for i, d in found.items() if len(d.status.attempts) > 1} == {}
 
     async def logged() -> bool:
@@ -144,7 +130,8 @@ async def test_without_its_broker_the_cloud_accepts_everything_and_does_it_later
                 [vm] = await cloud.api.start(gateway=here)
                 load.accepted.append(vm)
                 assert vm in await cloud.api.states(there)
-            await asyncio.sleep(0.5)
+            count = len(load.accepted)
+            await until(lambda count=count: len(load.accepted) > count + 1)
         assert load.refused == 0
         assert load.slowest < ANSWER_LIMIT
         await own_rabbitmq.start()
@@ -165,7 +152,8 @@ async def test_a_database_that_is_killed_loses_nothing_that_was_accepted(
             count = len(load.accepted)
             await until(lambda count=count: len(load.accepted) > count + 20, 30)
             own_mongod.kill()
-            await asyncio.sleep(5)
+            refused = load.refused
+            await until(lambda refused=refused: load.refused > refused + 9, 60)
             await own_mongod.start()
         back = time.monotonic()
         count = len(load.accepted)

@@ -11,14 +11,14 @@ from chassis.store.mongo import MongoStore
 from tests.waiting import until
 
 HOLDS_A_TRANSACTION = """
-import sys, time, pymongo
+import sys, pymongo
 client = pymongo.MongoClient(sys.argv[1])
 with client.start_session() as session:
     session.start_transaction()
     leases = client[sys.argv[2]]["leases"]
     leases.update_one({"_id": "work"}, {"$set": {"commit": "open"}}, session=session)
     print("open", flush=True)
-    time.sleep(60)
+    sys.stdin.read()
 """
 
 
@@ -30,6 +30,7 @@ async def test_the_lease_of_a_leader_killed_within_a_transaction_is_free_in_seco
     assert await Lease(store, "work", "first", 1.0).acquire()
     leader = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", HOLDS_A_TRANSACTION, mongod.url, database),
+        stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
     assert leader.stdout is not None

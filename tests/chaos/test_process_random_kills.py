@@ -12,8 +12,9 @@ import pytest
 
 from chassis.servers import MongoServer, RabbitServer
 from chassis.store.mongo import MongoStore
-from contracts.instances import InstanceDocument, InstanceState
+from contracts.instances import InstanceState
 from tests.event_log import LIFE, START, kinds_by_subject, read_log, without_holes
+from tests.instances import documents
 from tests.load import Load, load_on
 from tests.processes import Cloud, running_cloud
 from tests.servers import fresh_vhost
@@ -77,11 +78,6 @@ async def chaos_store(cloud: Cloud, mongod: MongoServer) -> AsyncIterator[MongoS
     await store.stop()
 
 
-async def documents(store: MongoStore) -> dict[str, InstanceDocument]:
-    found = await store.find("instances", InstanceDocument, {})
-    return {document.id: document for document in found}
-
-
 async def kill_at_random(cloud: Cloud, seed: int) -> None:
     """Kill one service after the other, and start it again at once."""
     chance = random.Random(seed)
@@ -100,7 +96,7 @@ async def unsettled(cloud: Cloud, store: MongoStore, load: Load) -> dict[str, st
     A POST whose answer was lost may have made an instance; it counts like the others then.
     """
     found = await documents(store)
-    live = live_vms(*(cloud.data(name) for name in AGENTS))
+    live = await live_vms(*(cloud.data(name) for name in AGENTS))
     wrong = {vm: "lost" for vm in load.staying if vm not in found}
     for vm, document in found.items():
         if document.status.state is not InstanceState.STARTED or vm in load.ended:
@@ -169,6 +165,6 @@ async def test_nothing_is_lost_doubled_orphaned_or_stuck(
         f"{len(load.accepted)} accepted, {len(load.ended)} ended, {load.refused} refused,"
         f" all well after {took:.1f} s\n"
     )
-    assert doubles(*(cloud.data(name) for name in AGENTS)) == {}
+    assert await doubles(*(cloud.data(name) for name in AGENTS)) == {}
     await assert_events(chaos_store, load)
     assert took < RECOVERY

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from chassis.bus.memory import MemoryBus
-from chassis.clock import SystemClock
 from chassis.store.mongo import MongoStore
 from contracts.images import ImageState
 from tests.fates import Fate
@@ -25,13 +24,12 @@ POINTS = (
 
 
 @pytest.fixture
-async def saving(own_store: MongoStore, tmp_path: Path) -> AsyncIterator[SavingCloud]:
+async def saving(
+    system_bus: MemoryBus, own_store: MongoStore, tmp_path: Path
+) -> AsyncIterator[SavingCloud]:
     """A template, and no service yet."""
-    bus = MemoryBus(SystemClock())
-    await bus.start()
-    async with saving_cloud(bus, own_store, tmp_path) as saving:
+    async with saving_cloud(system_bus, own_store, tmp_path) as saving:
         yield saving
-    await bus.stop()
 
 
 @pytest.fixture

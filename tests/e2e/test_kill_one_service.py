@@ -62,8 +62,8 @@ async def test_a_scheduler_that_stands_by_takes_over_within_ten_seconds(small, c
     wanted = [*before[10:], *after]
     await small.api.reaches(wanted, "Started", 20)
     await small.api.reaches(gone, "", 20)
-    assert live_vms(small.data("n")) == dict.fromkeys(wanted, 1)
-    assert doubles(small.data("n")) == {}
+    assert await live_vms(small.data("n")) == dict.fromkeys(wanted, 1)
+    assert await doubles(small.data("n")) == {}
     small.start(first)
     await small.up(first)
 
@@ -90,8 +90,12 @@ async def test_an_agent_that_was_killed_finishes_what_it_had_begun(small, cloud_
     uuids = {}
     for _ in range(3):
         await until(lambda: small.running("n"))
-        seen = len(history(small.data("n")))
-        await until(lambda seen=seen: len(history(small.data("n"))) > seen + 15, 15)
+        seen = len(await history(small.data("n")))
+
+        async def further(seen=seen):
+            return len(await history(small.data("n"))) > seen + 15
+
+        await until(further, 15)
         small.kill("n")
         for vm in ids:
             shown = await small.api.show(vm)
@@ -99,14 +103,18 @@ async def test_an_agent_that_was_killed_finishes_what_it_had_begun(small, cloud_
                 uuids.setdefault(vm, shown["vminfo"]["uuid"])
         small.start("n")
     await small.api.reaches(ids, "Started", 30)
-    assert live_vms(small.data("n")) == dict.fromkeys(ids, 1)
-    assert doubles(small.data("n")) == {}
+    assert await live_vms(small.data("n")) == dict.fromkeys(ids, 1)
+    assert await doubles(small.data("n")) == {}
     for vm, uuid in uuids.items():
         assert (await small.api.show(vm))["vminfo"]["uuid"] == uuid
     for vm in ids:
         await small.api.terminate(vm)
     await small.api.reaches(ids, "", 30)
-    await until(lambda: not live_vms(small.data("n")), 5)
+
+    async def empty():
+        return not await live_vms(small.data("n"))
+
+    await until(empty, 5)
 
     async def complete():
         kinds = kinds_by_subject(await read_log(cloud_store))
@@ -143,8 +151,8 @@ async def test_the_starts_of_a_node_that_never_comes_back_go_elsewhere(small, cl
         assert shown["node_id"].startswith("living")
     nodes = await small.api.nodes()
     assert nodes["dying"]["state"] == "Offline"
-    assert live_vms(small.data("living")) == dict.fromkeys(ids, 1)
-    assert not live_vms(small.data("dying"))
+    assert await live_vms(small.data("living")) == dict.fromkeys(ids, 1)
+    assert not await live_vms(small.data("dying"))
     await small.api.ok("DELETE", "node", {"node_id": "dying"})
 
     async def forgotten():

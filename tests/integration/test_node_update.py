@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from chassis.bus.memory import MemoryBus
-from chassis.clock import SystemClock
 from chassis.store.mongo import MongoStore
 from contracts.nodes import NodeState
 from node_agent.agent import Agent
@@ -16,16 +15,15 @@ from tests.waiting import until
 
 
 @pytest.fixture
-async def cloud(own_store: MongoStore, tmp_path: Path) -> AsyncIterator[Cloud]:
+async def cloud(
+    system_bus: MemoryBus, own_store: MongoStore, tmp_path: Path
+) -> AsyncIterator[Cloud]:
     """A gateway whose version is not that of the agents, and a scheduler."""
-    bus = MemoryBus(SystemClock())
-    await bus.start()
-    async with running(bus, own_store, tmp_path) as cloud:
+    async with running(system_bus, own_store, tmp_path) as cloud:
         await cloud.add_template()
         await cloud.scheduler(stats_seconds=0.2)
         await cloud.gateway(version="9.9.9-feed")
         yield cloud
-    await bus.stop()
 
 
 async def node(cloud):

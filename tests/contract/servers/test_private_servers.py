@@ -70,7 +70,7 @@ async def main():
     server = {kind}(folder, **options)
     await server.start()
     print(server.pid, flush=True)
-    await asyncio.sleep(600)
+    await asyncio.to_thread(sys.stdin.read)
 
 asyncio.run(main())
 """
@@ -78,6 +78,7 @@ asyncio.run(main())
     folder.mkdir()
     parent = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", program, str(folder), str(ROOT / ".local/rabbitmq")),
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
     assert parent.stdout is not None

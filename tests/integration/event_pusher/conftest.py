@@ -5,19 +5,15 @@ from collections.abc import AsyncIterator
 import pytest
 
 from chassis.bus.memory import MemoryBus
-from chassis.clock import SystemClock
 from chassis.store.mongo import MongoStore
 from tests.hooks import Hooks, hooks_on
 from tests.receiver import Receiver
 
 
 @pytest.fixture
-async def memory_bus() -> AsyncIterator[MemoryBus]:
-    """A bus of this test alone."""
-    bus = MemoryBus(SystemClock())
-    await bus.start()
-    yield bus
-    await bus.stop()
+def memory_bus(system_bus: MemoryBus) -> MemoryBus:
+    """Time is real here."""
+    return system_bus
 
 
 @pytest.fixture

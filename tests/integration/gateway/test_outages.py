@@ -3,7 +3,6 @@
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,7 +16,6 @@ from chassis.store.port import Write
 from contracts.instances import InstanceDocument, StartVM
 from tests.integration.gateway.cloud import TEMPLATE, Api, Cloud
 from tests.integration.gateway.pools import keep, make_pool
-from tests.servers import mongo_server
 from tests.waiting import until
 
 DISTRIBUTE = "/api/v1/registry/vm/distribute"
@@ -29,14 +27,6 @@ LONG_RUNNING = (
     ("GET", "/api/v1/image", None),
     ("POST", "/api/v1/image", {"id": "x", "tag": "v3", "target_vm_id": TEMPLATE}),
 )
-
-
-@pytest.fixture
-async def own_mongod(tmp_path: Path) -> AsyncIterator[MongoServer]:
-    server = mongo_server(tmp_path / "mongod")
-    await server.start()
-    yield server
-    server.kill()
 
 
 @pytest.fixture

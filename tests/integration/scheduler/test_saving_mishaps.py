@@ -8,7 +8,6 @@ import msgspec
 import pytest
 
 from chassis.bus.memory import MemoryBus
-from chassis.clock import SystemClock
 from chassis.store.mongo import MongoStore
 from contracts.documents import say
 from contracts.events import EventHappened, EventKind, EventType
@@ -18,13 +17,12 @@ from tests.waiting import until
 
 
 @pytest.fixture
-async def bare(own_store: MongoStore, tmp_path: Path) -> AsyncIterator[SavingCloud]:
+async def bare(
+    system_bus: MemoryBus, own_store: MongoStore, tmp_path: Path
+) -> AsyncIterator[SavingCloud]:
     """No service yet."""
-    bus = MemoryBus(SystemClock())
-    await bus.start()
-    async with saving_cloud(bus, own_store, tmp_path) as saving:
+    async with saving_cloud(system_bus, own_store, tmp_path) as saving:
         yield saving
-    await bus.stop()
 
 
 @pytest.fixture
