@@ -167,7 +167,8 @@ async def test_reading_keeps_to_the_rate(own_store, tmp_path):
     step = asyncio.create_task(storage.scrub.step())
 
     async def a_while_later():
-        await clock.advance(0.25)
+        if clock.sleepers:  # only what waits for its pace takes time
+            await clock.advance(0.25)
         return step.done()
 
     await until(a_while_later)
