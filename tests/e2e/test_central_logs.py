@@ -21,10 +21,11 @@ async def cloud(clouds: Clouds, tmp_path_factory: pytest.TempPathFactory) -> Asy
         cloud.gateway("gateway", **ON)
         cloud.scheduler("scheduler", start_attempts=1, **there)
         cloud.pusher("pusher", **there)
-        cloud.agent("mini", sim_faults="start:1:host-fault", heartbeat=1.0, **there)
+        cloud.agent("mini", heartbeat=1.0, **there)
+        cloud.agent("broken", sim_faults="start:1:host-fault", heartbeat=1.0, **there)
         await cloud.up()
         await cloud.push_template()
-        await cloud.api.ready(1)
+        await cloud.api.ready(2)
         yield cloud
 
 
@@ -57,16 +58,16 @@ async def logged(cloud, log, event, **fields):
 
 
 async def test_a_failed_start_can_be_followed_by_its_request_through_every_log(cloud):
-    body = msgspec.json.encode({"vmid": cloud.api.template})
+    body = msgspec.json.encode({"vmid": cloud.api.template, "node_id": "broken"})
     url = f"{cloud.api.gateways[0]}/api/v1/vm"
     async with cloud.api.http.post(url, data=body, headers={"X-Request-ID": REQUEST}) as response:
         (identity,) = (await response.json())["body"]
     await cloud.api.reaches([identity], "Error")
-    ids = {"instance": identity, "node": "mini", "request_id": REQUEST}
+    ids = {"instance": identity, "node": "broken", "request_id": REQUEST}
     await logged(cloud, "Controller", "instances.accepted", request_id=REQUEST)
     await logged(cloud, "Controller", "instance.changed", **ids)
     await logged(cloud, "Controller", "instance.attempt_failed", **ids)
-    await logged(cloud, "mini---mini", "vm.failing", **ids)
+    await logged(cloud, "broken---broken", "vm.failing", **ids)
     await logged(cloud, "Event", "StartVM", instance_id=identity)
     await logged(cloud, "Controller", "web.listening", service="corral-registry")
 
@@ -81,10 +82,10 @@ async def test_a_failed_start_can_be_followed_by_its_request_through_every_log(c
 
 async def test_a_node_that_is_told_so_keeps_its_log_to_itself(cloud):
     await configured(cloud, disable_central_logging=True)
-    (silent,) = await cloud.api.start()
+    (silent,) = await cloud.api.start(node_id="mini")
     await cloud.api.reaches([silent], "Started")
     await configured(cloud, disable_central_logging=False)
-    (told,) = await cloud.api.start()
+    (told,) = await cloud.api.start(node_id="mini")
     await logged(cloud, "mini---mini", "vm.started", instance=told)
     assert any(line.get("instance") == silent for line in cloud.log_of("mini"))
     shipped = await lines(cloud, "mini---mini")
