@@ -6,8 +6,8 @@ import os
 import signal
 import socket
 import urllib.request
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from node_agent.journal import Journal
 from tests.clock import ManualClock
 from tests.event_log import kinds_by_subject, read_log, without_holes
 from tests.images import push_demo_guest
+from tests.ports import free_port
 from tests.processes import Cloud, qemu_processes
 from tests.receiver import Receiver
 from tests.slow_link import slow_link
@@ -100,7 +101,18 @@ class Watcher:
             await asyncio.sleep(0.02)
 
 
+@contextmanager
+def frozen(pid: int) -> Iterator[None]:
+    """A process stands still inside the block."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
 def wish(**more):
+    """With ports that nobody else takes while the guest is away."""
     return {
         "node_id": "real",
         "tag": "v1",
@@ -110,8 +122,8 @@ def wish(**more):
         "disk": {"size": "256M"},
         "vnc_password": "secret",
         "port_forwarding_override": [
-            {"name": "ssh", "guest_port": 22},
-            {"name": "web", "guest_port": 80},
+            {"name": "ssh", "guest_port": 22, "host_port": free_port()},
+            {"name": "web", "guest_port": 80, "host_port": free_port()},
         ],
         "startup_script": base64.b64encode(SCRIPT.encode()).decode(),
         "script_monitoring": True,
@@ -140,8 +152,10 @@ def vm_folders(cloud: Cloud) -> list[Path]:
 
 
 async def test_a_vm_is_pulled_started_used_restarted_and_thrown_away(real, cloud_store, receiver):
-    [vm] = await real.api.start(**wish())
-    watchers = [Watcher(real, vm, gateway) for gateway in (0, 1)]
+    with frozen(real.pid("real")):  # until every watcher has seen the first state
+        [vm] = await real.api.start(**wish())
+        watchers = [Watcher(real, vm, gateway) for gateway in (0, 1)]
+        await until(lambda: all(watcher.states for watcher in watchers))
     for gateway in (0, 1):
         await real.api.reaches([vm], "Started", 150, gateway)
     shown = await real.api.show(vm)
@@ -169,7 +183,9 @@ async def test_a_vm_is_pulled_started_used_restarted_and_thrown_away(real, cloud
     assert again != qemu
     assert b"It runs" in await asyncio.to_thread(page, ports_of(shown)["web"])
 
-    await real.api.terminate(vm, gateway=1)
+    with frozen(real.pid("real")):
+        await real.api.terminate(vm, gateway=1)
+        await until(lambda: all(watcher.states[-1] == "Terminating" for watcher in watchers))
     for gateway in (0, 1):
         await real.api.reaches([vm], "", 30, gateway)
     for watcher in watchers:
