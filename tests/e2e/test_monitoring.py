@@ -4,7 +4,6 @@ The rules are those of deploy/, made to wait for seconds instead of minutes.
 """
 
 import base64
-import functools
 from collections.abc import AsyncIterator, Iterable
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -41,6 +40,20 @@ class Watched(NamedTuple):
 
         await until(do, limit, every=0.2)
 
+    async def shows(self, expression: str, value: float) -> None:
+        """Wait until the expression has this value."""
+
+        async def do() -> bool:
+            return await self.prometheus.value(expression) == value
+
+        await until(do, 20, every=0.2)
+
+    async def fill(self) -> None:
+        """Have a VM on every place, and one more that waits."""
+        api = self.cloud.api
+        await api.reaches(await api.start(count=CAPACITY, **script("exit 0")), "Started")
+        await api.start()
+
     async def empty(self) -> None:
         """Terminate everything and wait until it is gone."""
         api = self.cloud.api
@@ -51,7 +64,7 @@ class Watched(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-async def watched(
+async def running(
     clouds: Clouds, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Watched]:
     folder = tmp_path_factory.mktemp("watched")
@@ -76,16 +89,24 @@ async def watched(
         prometheus = Prometheus(folder / "prometheus", cloud.targets())
         try:
             await prometheus.start()
-            await until(functools.partial(all_scraped, cloud, prometheus), 20, every=0.1)
-            yield Watched(cloud, prometheus, cable)
+            watched = Watched(cloud, prometheus, cable)
+            await watched.shows("sum(up)", len(cloud.names))
+            yield watched
         finally:
             await prometheus.stop()
             await cable.cut()
     await receiver.stop()
 
 
-async def all_scraped(cloud: Cloud, prometheus: Prometheus) -> bool:
-    return await prometheus.value("sum(up)") == len(cloud.names)
+@pytest.fixture
+async def watched(running: Watched) -> AsyncIterator[Watched]:
+    """All of it running and empty, whatever an earlier test did."""
+    yield running
+    await running.cable.heal()
+    running.cloud.start()
+    await running.cloud.up()
+    await running.empty()
+    await running.cloud.api.ready(2)
 
 
 async def make_groups(cloud: Cloud) -> None:
@@ -114,9 +135,9 @@ async def test_all_that_dashboards_and_rules_ask_for_is_there_while_nothing_is_w
     watched: Watched,
 ):
     cloud, prometheus, _ = watched
-    ids = await cloud.api.start(count=CAPACITY, **script("exit 0"))
-    await cloud.api.reaches(ids, "Started")
-    await cloud.api.start()
+    await cloud.push_template("fresh")  # so that it must be pulled
+    await cloud.api.ready(2)
+    await watched.fill()
     wanted = {name for expression in expressions() for name in metrics_in(expression)}
 
     async def missing() -> set[str]:
@@ -129,19 +150,20 @@ async def test_all_that_dashboards_and_rules_ask_for_is_there_while_nothing_is_w
         await until(all_there, 20, every=0.2)
     except AssertionError:
         assert await missing() == set()
-    running = 'sum(anka_instance_state_count{state="Started"})'
-    assert await prometheus.value(running) == CAPACITY
-    assert await prometheus.value('sum(up{job=~"corral.*"})') == len(cloud.names)
+    await watched.shows('sum(anka_instance_state_count{state="Started"})', CAPACITY)
+    await watched.shows('sum(up{job=~"corral.*"})', len(cloud.names))
     parts = 'count(corral_scheduler_start_seconds_count{phase=~"pulling|boot|script"} > 0)'
-    assert await prometheus.value(parts) == 3
+    await watched.shows(parts, 3)
 
 
 async def test_a_full_cloud_has_no_capacity_until_somebody_leaves(watched: Watched):
+    before = (await watched.prometheus.firing()).keys() - {"CorralNoFreeCapacity"}
+    await watched.fill()
     await watched.fires("CorralNoFreeCapacity")
     await watched.empty()
 
     async def nothing() -> bool:
-        return not (await watched.prometheus.firing()).keys() - NO_FAULT
+        return not (await watched.prometheus.firing()).keys() - before - NO_FAULT
 
     await until(nothing, 20, every=0.2)
 
@@ -150,7 +172,6 @@ async def test_what_waits_beside_free_nodes_is_told(watched: Watched):
     group = await group_of(watched.cloud, "nobody's")
     await watched.cloud.api.start(group_id=group)
     await watched.fires("CorralNothingPlaced")
-    await watched.empty()
 
 
 async def test_starts_that_fail_are_told(watched: Watched):
@@ -163,7 +184,6 @@ async def test_starts_that_fail_are_told(watched: Watched):
     await watched.empty()
     await all_failed(await api.start(count=CAPACITY, **script("exit 1")))
     await watched.fires("CorralStartsFail")
-    await watched.empty()
 
 
 async def test_a_message_that_nobody_understands_is_told(watched: Watched):
