@@ -11,6 +11,7 @@ from standardwebhooks import Webhook
 from chassis.bus.amqp import AmqpBus
 from chassis.clock import SystemClock
 from chassis.store.mongo import MongoStore
+from contracts.events import EventKind
 from tests.hooks import Hooks, a_gateway, many
 from tests.processes import running_cloud
 from tests.pushing import logged, publish
@@ -22,12 +23,12 @@ pytestmark = pytest.mark.timeout(90)
 
 SUBJECTS = 20
 EVENTS = 600
-QUICK = """
+QUICK = f"""
 lease_seconds = 1.5
 webhook_networks = "loopback"
 delivery_longest_pause = 0.5
 delivery_timeout = 1.0
-retry_seconds = [0.1, 0.2, 0.3, 0.5, 0.5, 0.5, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]
+retry_seconds = {[0.1, 0.2, 0.3, 0.5, 0.5, 0.5, *[1] * 60]}
 """
 
 
@@ -113,7 +114,7 @@ async def test_every_event_reaches_every_endpoint_in_order_of_its_instance(
             await saying
             for receiver in receivers.values():
                 await until(lambda one=receiver: len(one.sequences()) == EVENTS, 40)
-            log = [entry for entry in await logged(store) if entry.id.startswith("e")]
+            log = [e for e in await logged(store) if e.event.kind is EventKind.VM_STARTED]
         assert len({entry.id for entry in log}) == len(log) == EVENTS
         for name, receiver in receivers.items():
             for subject in range(SUBJECTS):
