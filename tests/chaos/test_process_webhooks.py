@@ -19,7 +19,7 @@ from tests.receiver import Receiver, hangs, taken
 from tests.servers import rabbit_server
 from tests.waiting import until
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(180)  # a busy machine starts a broker in half a minute
 
 SUBJECTS = 20
 EVENTS = 600
