@@ -25,7 +25,7 @@ QEMU_PACKAGES := qemu-system-x86 qemu-utils e2fsprogs zstd
 HOUSE_RULES := tests/unit/embedded/test_house_rules.py
 WITH_DATA := $(if $(DATA),--data "$(DATA)")
 
-.PHONY: help setup run stop test test-programs check e2e messages metrics dashboards requirements clean
+.PHONY: help setup run stop test test-programs check e2e messages metrics calls dashboards requirements clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-zA-Z0-9%-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -77,6 +77,9 @@ messages: setup ## write the message table of ARCHITECTURE.md anew
 
 metrics: setup ## write the table of docs/metrics.md anew
 	@$(RUN) -m embedded.metrics_table docs/metrics.md
+
+calls: setup ## write the table of docs/calls.md anew
+	@$(RUN) -m tests.golden.table
 
 dashboards: setup ## write the dashboards for Grafana anew
 	@$(RUN) deploy/grafana/dashboards.py

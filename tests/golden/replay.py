@@ -118,7 +118,7 @@ class Replayer:
             found += differences(expected(example.answer, self._names), answer)
         found += [
             Difference(path=path, kind="present", detail=f"{value!r} should be left out")
-            for path in example.omitted
+            for path in filled(list(example.omitted), self._names)
             for value in values_at(answer, path)
         ]
         return self._excuses.unexcused(example, found)
