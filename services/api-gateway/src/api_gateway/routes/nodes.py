@@ -1,6 +1,7 @@
 """``/api/v1/node`` and, below it, ``config``, ``group`` and ``update``."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from api_gateway.auth import nodes
@@ -55,11 +56,9 @@ class NodeRoutes:
             selection, page = NodeSelection(call.queries), read_page(call.queries)
             permitted = call.access.nodes(nodes.LIST)
             return listed(call, await self._reader.nodes(selection, page, permitted))
-        try:
+        with _bare_text():
             nodes.require(call.access, nodes.LIST, [identity])
             entry = await self._reader.node(identity)
-        except NotFound:
-            raise NotFound from None  # clients match the bare text here
         return envelope.ok_list([self._reader.encoded_node(entry)])
 
     async def configure(self, call: Call) -> bytes:
@@ -69,7 +68,8 @@ class NodeRoutes:
         nodes.require(call.access, nodes.CHANGE_CONFIG, [identity])
         sets = _configuration(fields)
         if not sets:
-            await self._reader.node(identity)
+            with _bare_text():
+                await self._reader.node(identity)
             return envelope.OK
         document = await self._store.configure_node(identity, call.actor, call.request_id, sets)
         self._configured(_found(document))
@@ -148,6 +148,15 @@ def _configuration(fields: Fields) -> Mapping[str, Any]:
         "disable_central_logging": fields.flag("disable_central_logging"),
     }
     return {name: value for name, value in given.items() if value is not None}
+
+
+@contextmanager
+def _bare_text() -> Iterator[None]:
+    """Clients match "Not found" alone for the one node that a call is about."""
+    try:
+        yield
+    except NotFound:
+        raise NotFound from None
 
 
 def _found(document: NodeDocument | None) -> NodeDocument:

@@ -1,0 +1,231 @@
+"""What follows from all public clients together, rule by rule, to be ticked off from the top.
+
+Fields and their forms have a table of their own (``fields.py``), and so have logins.
+"""
+
+import json
+
+import pytest
+
+from contracts.instances import InstanceState
+from tests.clients.forms import fraction
+from tests.clients.keys import caller_of
+from tests.clients.samples import FAILURES, LISTS
+from tests.clients.stage import LOST, MONITORED, ODD, ODD_TEMPLATE, SETTLED
+from tests.integration.gateway.cloud import NODE, TEMPLATE
+from tests.integration.gateway.raw_http import Raw
+from tests.tap import basic
+from tests.waiting import until
+
+MALFORMED = (
+    ("POST", "/api/v1/vm", b'{"vmid": '),
+    ("POST", "/api/v1/vm", {}),
+    ("DELETE", "/api/v1/vm", {"id": 7}),
+)
+
+
+@pytest.mark.parametrize("path", [*LISTS, "/api/v1/status", "/api/v1/registry/disk"])
+async def test_1_success_is_an_envelope_with_an_empty_message_and_a_body(api, path):
+    answer = (await api("GET", path)).json
+    assert (answer["status"], answer["message"], len(answer)) == ("OK", "", 3)
+
+
+@pytest.mark.parametrize(("verb", "path", "body"), [*FAILURES, *MALFORMED])
+async def test_1_failure_is_an_envelope_with_a_message_and_no_body(api, verb, path, body):
+    answer = (await api(verb, path, body)).json
+    assert answer.keys() == {"status", "message"}
+    assert answer["status"] == "FAIL"
+    assert answer["message"]
+
+
+async def test_2_whatever_was_accepted_is_200(api):
+    created = await api("POST", "/api/v1/vm", {"vmid": TEMPLATE})
+    (identity,) = created.body
+    group = await api("POST", "/api/v1/group", {"name": "accepted"})
+    deleted = await api("DELETE", "/api/v1/vm", {"id": identity})
+    assert [answer.code for answer in (created, group, deleted)] == [200, 200, 200]
+
+
+@pytest.mark.parametrize(("verb", "path", "body"), FAILURES)
+async def test_2_whatever_is_not_there_is_200_as_well(api, verb, path, body):
+    assert (await api(verb, path, body)).code == 200
+
+
+async def test_3_who_is_unknown_gets_401_and_who_may_not_403(stage):
+    unknown = await stage.guarded("GET", "/api/v1/vm")
+    assert unknown.code == 401
+    assert unknown.json == {"status": "FAIL", "message": "Authentication Required"}
+    known = await caller_of(stage, "may-nothing")
+    refused = await known("GET", "/api/v1/vm")
+    assert (refused.code, refused.json["status"]) == (403, "FAIL")
+
+
+async def test_3_paths_that_do_not_exist_are_404_and_saves_are_there(api):
+    missing = await api("GET", "/api/v1/no-such-thing")
+    assert (missing.code, missing.json["status"]) == (404, "FAIL")
+    assert (await api("GET", "/api/v1/image")).code == 200
+
+
+@pytest.mark.parametrize(
+    "kind", ["application/json", "application/x-www-form-urlencoded", "text/plain", None]
+)
+async def test_4_a_body_is_json_whatever_its_content_type(api, kind):
+    headers = {"Content-Type": kind} if kind else {}
+    given = {"headers": headers, "skip_auto_headers": [] if kind else ["Content-Type"]}
+    assert (await api("POST", "/api/v1/vm", {"vmid": TEMPLATE}, **given)).body
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/api/v1/vm", {"id": "none"}),
+        ("/api/v1/node", {"node_id": "none"}),
+        ("/api/v1/node/group", {"group_ids": ["none"], "node_ids": [NODE]}),
+    ],
+)
+async def test_5_a_delete_carries_its_body(api, path, body):
+    assert (await api("DELETE", path, body)).failure.startswith("Not found")
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "latin-1"])
+async def test_6_bodies_may_be_latin_1(api, charset):
+    body = json.dumps({"vmid": TEMPLATE, "name": "caf\u00e9"}, ensure_ascii=False)
+    (identity,) = (await api("POST", "/api/v1/vm", body.encode(charset))).body
+    assert (await api.vm(identity))["name"] == "caf\u00e9"
+
+
+async def test_7_an_instance_is_wrapped_in_the_list_and_bare_by_its_id(stage):
+    item = await stage.in_state(InstanceState.STARTED, external_id="job", name="n")
+    identity = item["instance_id"]
+    bare = await stage.api.vm(identity)
+    assert item == {"instance_id": identity, "external_id": "job", "name": "n", "vm": bare}
+    assert (bare["instance_id"], bare["external_id"]) == (identity, "job")
+
+
+async def test_8_a_node_by_its_id_is_an_array_of_one_and_other_things_are_objects(api):
+    (node,) = (await api("GET", f"/api/v1/node?id={NODE}")).body
+    assert node["node_id"] == NODE
+    template = (await api("GET", f"/api/v1/registry/vm?id={TEMPLATE}")).body
+    assert template["versions"]
+
+
+async def test_9_an_empty_list_is_an_array(api):
+    for path in ("/api/v1/vm?name=none", "/api/v1/node?name=none", "/api/v1/registry/vm?name=none"):
+        assert (await api("GET", path)).body == []
+
+
+@pytest.mark.parametrize("state", InstanceState)
+async def test_10_inside_an_instance_nothing_is_null_or_empty(stage, state):
+    item = await stage.in_state(state)
+    assert (item["external_id"], item["name"]) == (None, None)
+    always_there = {"vlan", "anka_registry"}
+    optional = {name: value for name, value in item["vm"].items() if name not in always_there}
+    assert [name for name, value in optional.items() if value in (None, "", [], {})] == []
+
+
+@pytest.mark.parametrize("progress", [0.0, 0.42, 1.0])
+async def test_11_whole_numbers_have_no_fraction(stage, progress):
+    (identity,) = await stage.api.start()
+    changes = {"state": InstanceState.PULLING, "node_id": NODE, "progress": progress}
+    await stage.cloud.move(identity, **changes)
+    await stage.reaches(identity, "Pulling")
+    raw = (await stage.api("GET", f"/api/v1/vm?id={identity}")).raw
+    assert f'"progress":{progress:g},'.encode() in raw
+    assert fraction((await stage.api.vm(identity))["progress"])
+
+
+async def test_12_never_is_a_date_of_the_year_one(stage):
+    item = await stage.in_state(InstanceState.STARTED)
+    assert item["vm"]["vminfo"]["stop_date"] == "0001-01-01T00:00:00Z"
+
+
+@pytest.mark.parametrize("state", InstanceState)
+async def test_13_every_element_of_the_list_has_its_times(stage, state):
+    item = await stage.in_state(state)
+    assert item["vm"]["cr_time"] <= item["vm"]["ts"]
+
+
+@pytest.mark.parametrize("node", [NODE, LOST, ODD])
+async def test_14_a_node_has_one_of_two_architectures_whatever_it_is(api, node):
+    (shown,) = (await api("GET", f"/api/v1/node?id={node}")).body
+    assert shown["host_arch"] in {"amd64", "arm64"}
+
+
+async def test_14_a_template_of_an_unknown_architecture_makes_instances_without_one(stage):
+    (identity,) = await stage.api.start(vmid=ODD_TEMPLATE)
+    assert "arch" not in await stage.api.vm(identity)
+
+
+async def test_15_started_comes_with_the_whole_vm(stage):
+    vm = (await stage.in_state(InstanceState.STARTED, ip=""))["vm"]
+    assert vm["vminfo"].keys() >= {"uuid", "name", "status", "ip", "host_ip", "node_id"}
+    assert vm["vminfo"]["ip"] == ""
+
+
+async def test_16_what_was_written_is_read_at_once(stage):
+    for _ in range(10):
+        (identity,) = await stage.api.start()
+        for gateway in (stage.api, stage.replica):
+            assert identity in await gateway.listed()
+            assert (await gateway.vm(identity))["instance_state"] == "Scheduling"
+
+
+async def test_17_terminate_shows_at_once_and_then_what_became_of_it(stage):
+    identity = (await stage.in_state(InstanceState.STARTED))["instance_id"]
+    assert (await stage.api("DELETE", "/api/v1/vm", {"id": identity})).body is None
+    assert (await stage.api.vm(identity))["instance_state"] == "Terminating"
+    await stage.cloud.move(identity, state=InstanceState.TERMINATED)
+    await stage.reaches(identity, "Terminated")
+    await stage.cloud.remove(identity)
+    await until(lambda: _is_gone(stage.api, identity))
+    assert (await stage.api("DELETE", "/api/v1/vm", {"id": identity})).failure == "Not found"
+
+
+@pytest.mark.parametrize("state", InstanceState)
+async def test_18_states_are_the_documented_words(stage, state):
+    assert state.value == state.name.capitalize()
+    await stage.in_state(state)
+
+
+async def test_18_a_start_may_be_scheduled_again_after_its_pull(stage):
+    (identity,) = await stage.api.start()
+    order = (InstanceState.PULLING, InstanceState.SCHEDULING, InstanceState.STARTED)
+    for state in order:
+        await stage.cloud.move(identity, state=state, **SETTLED[state])
+        await stage.reaches(identity, state)
+
+
+async def test_19_no_answer_waits_for_a_registry_that_is_not_there(stage):
+    silent = await stage.cloud.gateway(registry_address="http://127.0.0.1:1")
+    for path in ("/api/v1/status", "/api/v1/vm", "/api/v1/node", "/api/v1/registry/vm"):
+        assert (await silent("GET", path)).json["status"] == "OK"
+
+
+@pytest.mark.parametrize("header", [basic(""), basic("x", ""), {"Authorization": "Bearer x"}])
+async def test_20_credentials_are_ignored_where_nobody_asks_for_them(api, header):
+    assert (await api("GET", "/api/v1/status", headers=header)).body
+
+
+@pytest.mark.parametrize("path", ["/api/v1/registry/disk", "/config/v1/auth", "/livez", "/readyz"])
+async def test_22_clients_find_what_the_page_does_not_list(api, path):
+    assert (await api("GET", path)).code == 200
+
+
+async def test_connections_are_kept_and_an_offer_of_http_2_is_ignored(api):
+    raw = await Raw.open(api)
+    offer = "Connection: Upgrade, HTTP2-Settings\nUpgrade: h2c\nHTTP2-Settings: AAEAAEAAAAIAAAAB"
+    for extra in (offer, "Accept: */*"):
+        head, _ = await raw.ask(f"GET /api/v1/status HTTP/1.1\nHost: x\n{extra}")
+        assert head.startswith("http/1.1 200")
+    await raw.close()
+
+
+async def test_a_monitored_script_that_fails_says_why_twice(stage):
+    vm = (await stage.in_state(InstanceState.ERROR, **MONITORED))["vm"]
+    assert vm["message"] == "startup script exit code 127"
+    assert vm["startup_script"]["stderr"] == "sh: go: command not found\n"
+    assert "errors" not in vm["startup_script"]
+
+
+async def _is_gone(api, identity):
+    return identity not in await api.listed()
