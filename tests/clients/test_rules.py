@@ -13,8 +13,6 @@ from tests.clients.keys import caller_of
 from tests.clients.samples import FAILURES, LISTS
 from tests.clients.stage import LOST, MONITORED, ODD, ODD_TEMPLATE, SETTLED
 from tests.integration.gateway.cloud import NODE, TEMPLATE
-from tests.integration.gateway.raw_http import Raw
-from tests.tap import basic
 from tests.waiting import until
 
 MALFORMED = (
@@ -67,7 +65,14 @@ async def test_3_paths_that_do_not_exist_are_404_and_saves_are_there(api):
 
 
 @pytest.mark.parametrize(
-    "kind", ["application/json", "application/x-www-form-urlencoded", "text/plain", None]
+    "kind",
+    [
+        "application/json",
+        "application/x-www-form-urlencoded",
+        "text/plain",
+        "application/json; charset=latin-1",
+        None,
+    ],
 )
 async def test_4_a_body_is_json_whatever_its_content_type(api, kind):
     headers = {"Content-Type": kind} if kind else {}
@@ -201,23 +206,16 @@ async def test_19_no_answer_waits_for_a_registry_that_is_not_there(stage):
         assert (await silent("GET", path)).json["status"] == "OK"
 
 
-@pytest.mark.parametrize("header", [basic(""), basic("x", ""), {"Authorization": "Bearer x"}])
-async def test_20_credentials_are_ignored_where_nobody_asks_for_them(api, header):
-    assert (await api("GET", "/api/v1/status", headers=header)).body
+@pytest.mark.parametrize(
+    "credentials", ["Basic cm9vdDo=", "Basic OnRva2Vu", "Bearer x", "garbage \xe9"]
+)
+async def test_20_credentials_are_ignored_where_nobody_asks_for_them(api, credentials):
+    assert (await api("GET", "/api/v1/status", headers={"Authorization": credentials})).body
 
 
 @pytest.mark.parametrize("path", ["/api/v1/registry/disk", "/config/v1/auth", "/livez", "/readyz"])
 async def test_22_clients_find_what_the_page_does_not_list(api, path):
     assert (await api("GET", path)).code == 200
-
-
-async def test_connections_are_kept_and_an_offer_of_http_2_is_ignored(api):
-    raw = await Raw.open(api)
-    offer = "Connection: Upgrade, HTTP2-Settings\nUpgrade: h2c\nHTTP2-Settings: AAEAAEAAAAIAAAAB"
-    for extra in (offer, "Accept: */*"):
-        head, _ = await raw.ask(f"GET /api/v1/status HTTP/1.1\nHost: x\n{extra}")
-        assert head.startswith("http/1.1 200")
-    await raw.close()
 
 
 async def test_a_monitored_script_that_fails_says_why_twice(stage):

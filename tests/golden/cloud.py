@@ -7,7 +7,6 @@ from typing import Any
 
 from tests.golden.replay import Replayer
 from tests.processes import Cloud, running_cloud
-from tests.tap import public_text, rsa_key
 from tests.waiting import until
 
 TOKEN = "golden-root-token"
@@ -59,7 +58,6 @@ async def golden_cloud(
             "node": "node",
             "slow_node": "slow",
             "spare_node": "spare",
-            "public_key": public_text(rsa_key()),
         }
         urls = {"controller": gateway, "guarded": guarded, "registry": guarded_registry}
         yield Replayer(urls, names, TOKEN)

@@ -33,8 +33,8 @@ class Example(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     page's own example under that heading, if it has one. ``call``: verb and path as documented.
     ``at``: a controller, one that asks who calls, or the registry. ``answer``: left out where only
     the HTTP status is documented. ``capture``: names for values of the answer, by path. ``only``:
-    of the array at a path, the elements with this value. ``omitted``: paths that must not be
-    there. ``repeat``: until the answer is as expected.
+    of the array at a path, the elements with these values at their own paths. ``omitted``: paths
+    that must not be there. ``repeat``: until the answer is as expected.
     """
 
     name: str

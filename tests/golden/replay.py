@@ -32,6 +32,7 @@ from tests.golden.shapes import (
     narrowed,
     values_at,
 )
+from tests.tap import public_text, rsa_key
 
 _LIMIT, _EVERY = 30.0, 0.05
 _NAMES_OF_WHERE = {"guarded": "guarded-url", "registry": "registry-url"}
@@ -51,7 +52,10 @@ class Replayer:
     def __init__(self, urls: Mapping[str, str], names: Mapping[str, str], token: str = "") -> None:
         self._urls = urls
         self._given = dict(names)
-        self._names = {"any": uuid.uuid4().hex[:8]} | self._given
+        self._names = {
+            "any": uuid.uuid4().hex[:8],
+            "public_key": public_text(rsa_key()),
+        } | self._given
         self._token = token
         self._excuses = Excuses()
 
@@ -73,6 +77,8 @@ class Replayer:
             found = await self._until(http, example)
         except Missing as error:
             return Outcome(example=example, left_out=str(error))
+        except aiohttp.ClientError as error:
+            return Outcome(example=example, faults=(f"no answer: {error!r}",))
         return Outcome(example=example, faults=tuple(map(str, found)))
 
     async def _until(self, http: aiohttp.ClientSession, example: Example) -> list[Difference]:

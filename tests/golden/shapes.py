@@ -9,6 +9,7 @@ that are not expected are fine.
 import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -81,12 +82,13 @@ def differences(wanted: Any, got: Any, path: str = "") -> Iterator[Difference]:
 
 
 def values_at(value: Any, path: str) -> Iterator[Any]:
-    """Everything at a path; nothing when it is not there."""
+    """Everything at a path such as ``body[].tag`` or ``body[0].tag``; nothing if there is none."""
     head, _, rest = path.partition(".")
-    key, many, _ = head.partition("[]")
+    key, many, number = head.rstrip("]").partition("[")
     if not isinstance(value, Mapping) or key not in value:
         return
-    for item in value[key] if many else (value[key],):
+    found = value[key] if many else [value[key]]
+    for item in found[int(number) :][:1] if number else found:
         if rest:
             yield from values_at(item, rest)
         else:
@@ -98,8 +100,12 @@ def narrowed(answer: Any, path: str, wanted: Mapping[str, str]) -> Any:
     found = answer.get(path) if isinstance(answer, dict) else None
     if not isinstance(found, list):
         return answer
-    chosen = [item for item in found if wanted.items() <= item.items()]
+    chosen = [item for item in found if all(map(partial(_has, item), wanted.items()))]
     return answer | {path: chosen}
+
+
+def _has(item: Any, wanted: tuple[str, str]) -> bool:
+    return wanted[1] in values_at(item, wanted[0])
 
 
 def _same_type(wanted: Any, got: Any) -> bool:

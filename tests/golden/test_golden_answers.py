@@ -4,6 +4,8 @@ import pytest
 
 from tests.golden.examples import examples
 
+pytestmark = pytest.mark.timeout(300)  # the first test waits for the replay of all examples
+
 
 @pytest.mark.parametrize("name", [example.name for example in examples()])
 async def test_an_example_is_answered_as_documented(outcomes, name):
