@@ -45,12 +45,12 @@ async def golden_cloud(
         cloud.agent("node", sim_usb="phone:2,tablet", sim_vlans="12,55", **usual)
         cloud.agent("slow", sim_faults="pull:*1:hang", drain_mode=True, **usual)
         cloud.agent("spare", drain_mode=True, **usual)
-        await cloud.up()
+        await cloud.up(limit=60)
         scratch = await cloud.push_template("scratch", "v1")
         for tag in ("v2", "v3", "v4"):
             await cloud.push_template("scratch", tag)
         template = await cloud.push_template("base")
-        await until(lambda: _complete(cloud), 30, every=0.05)
+        await until(lambda: _complete(cloud), 60, every=0.05)
         gateway, guarded = cloud.api.gateways
         names = {
             "template": template,

@@ -34,7 +34,7 @@ from tests.golden.shapes import (
 )
 from tests.tap import public_text, rsa_key
 
-_LIMIT, _EVERY = 30.0, 0.05
+_LIMIT, _EVERY = 60.0, 0.05
 _NAMES_OF_WHERE = {"guarded": "guarded-url", "registry": "registry-url"}
 
 
