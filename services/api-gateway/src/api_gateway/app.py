@@ -45,7 +45,6 @@ from api_gateway.routes.webhooks import WebhookRoutes
 from api_gateway.starts import Starts
 from api_gateway.store import GatewayStore
 from api_gateway.sync import Sync
-from api_gateway.version import running_version
 from api_gateway.web import SERVICE, Limits, Routes, application
 from chassis.bus.dispatch import Dispatcher
 from chassis.bus.event_queue import KeepEvents
@@ -54,6 +53,7 @@ from chassis.clock import Clock, SystemClock
 from chassis.log_shipping import CONTROLLER, shipping
 from chassis.service import Loop, Part, Service
 from chassis.store.port import Store
+from chassis.version import running_version
 from chassis.web import Health, WebServer, metrics_server
 
 _log = structlog.get_logger()
@@ -90,7 +90,7 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
     reader = Reader(projection, sync, documents)
     resources = Resources(projection, sync)
     configuration = Configuration(store, settings.registry_address, settings.default_ttl)
-    version = settings.version or running_version()
+    version = settings.version or running_version("corral-gateway", __file__)
     endpoints, events, macs = EndpointStore(store), EventReader(store), MacStore(store)
     feed = EventFeed(events)
     bulk = BulkTermination(BulkStore(store), sync, outgoing)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import structlog
 
 from chassis.errors import CorralError
+from chassis.version import running_version
 from contracts.messages import Message
 from contracts.nodes import (
     CachedTemplate,
@@ -27,7 +28,7 @@ from node_agent.upgrades import Upgrades
 from node_agent.vms import Vms
 
 _log = structlog.get_logger()
-VERSION = "0.1.0"
+VERSION = running_version("corral-agent", __file__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
