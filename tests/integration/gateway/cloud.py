@@ -23,6 +23,7 @@ from contracts.messages import Message
 from contracts.nodes import NodeChanged, NodeDocument, NodeFacts, NodeSpec, NodeStatus
 from contracts.templates import TemplateDocument, Version
 from contracts.vms import PortForward, VmInfo
+from tests.conformance import Conformance
 from tests.waiting import until
 
 TEMPLATE = "6b135004-0c89-43bb-b892-74796b8d266c"
@@ -92,6 +93,7 @@ class Cloud:
         self.heard: list[Message] = []
         self._gateways: list[Gateway] = []
         self._sessions: list[aiohttp.ClientSession] = []
+        self._conformance: list[Conformance] = []
 
     async def start(self) -> None:
         await self.bus.start()
@@ -109,6 +111,8 @@ class Cloud:
         for session in self._sessions:
             await session.close()
         await self.bus.stop()
+        broken = [broken for each in self._conformance for broken in each.broken]
+        assert not broken, "\n".join(broken)
 
     async def gateway(self, bus: MemoryBus | None = None, **settings: Any) -> Api:
         given = {
@@ -118,12 +122,15 @@ class Cloud:
             "groups_seconds": 0.2,
         }
         gateway = build(Settings(**(given | settings)), bus or self.bus, self.store, self.clock)
+        conformance = Conformance(gateway)
         await gateway.start()
         self._gateways.append(gateway)
+        self._conformance.append(conformance)
         session = aiohttp.ClientSession()
         self._sessions.append(session)
         api = Api(gateway, session)
         await until(lambda: self._ready(api))
+        conformance.learn((await api("GET", "/openapi.json")).raw)
         return api
 
     async def _ready(self, api: Api) -> bool:

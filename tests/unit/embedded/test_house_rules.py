@@ -1,7 +1,7 @@
 import ast
 from pathlib import Path
 
-from embedded.message_table import PLACE, table
+from embedded.message_table import PARTIES, PLACE, known_parties, table
 
 ROOT = Path(__file__).parents[3]
 LONGEST = 300
@@ -28,6 +28,10 @@ def test_every_module_says_what_it_is_for():
 def test_message_table_is_current():
     page = (ROOT / "ARCHITECTURE.md").read_text()
     assert page == PLACE.renewed(page, table()), "remedy: make messages"
+
+
+def test_the_parties_of_messages_are_current():
+    assert PARTIES.read_bytes() == known_parties(), "remedy: make messages"
 
 
 def test_requirements_name_no_index():

@@ -2,7 +2,8 @@
 
 Hearing is a service's table of handlers. Saying is making one: the service's source calls the
 message's type, or hands it to a function that does. Commands are the gateway's alone: an owner
-that makes one only catches up on a wish. ``python -m embedded.message_table FILE`` writes anew.
+that makes one only catches up on a wish. ``python -m embedded.message_table FILE`` writes anew, and
+``PARTIES`` with it.
 """
 
 import ast
@@ -10,12 +11,15 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+import msgspec
+
 import api_gateway.access
 import api_gateway.moves
 import event_pusher.handlers
 import node_agent.handlers
 import registry.handlers
 import scheduler.handlers
+from api_gateway.asyncapi.parties import FILE, Parties
 from chassis.bus.event_queue import EVENTS
 from chassis.bus.topology import matches
 from contracts.catalog import message_types
@@ -23,6 +27,8 @@ from contracts.messages import Command, Message, Order, tag_of
 from embedded.page import Place
 
 PLACE = Place("<!-- messages: written by `make messages` -->", "<!-- end of messages -->")
+
+PARTIES = Path(api_gateway.__path__[0]) / "asyncapi" / FILE
 
 _ASKS = "gateway"
 _LOOKING = {"isinstance", "issubclass", "tag_of"}
@@ -94,5 +100,19 @@ def _names(kind: type[Message], services: Mapping[str, Iterable[type[Message]]])
     return ", ".join(name for name, kinds in services.items() if kind in kinds) or "—"
 
 
+def known_parties() -> bytes:
+    """The same for the gateway's AsyncAPI document, which cannot see the other services."""
+    says, hears = said(), heard()
+    found = {
+        tag: Parties(
+            says=tuple(name for name, kinds in says.items() if kind in kinds),
+            hears=tuple(name for name, kinds in hears.items() if kind in kinds),
+        )
+        for tag, kind in message_types().items()
+    }
+    return msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n"
+
+
 if __name__ == "__main__":
     PLACE.renew(Path(sys.argv[1]), table())
+    PARTIES.write_bytes(known_parties())

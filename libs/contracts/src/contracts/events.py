@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
 
 import msgspec
 
@@ -93,22 +93,52 @@ class EventDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     event: EventHappened
 
 
+class PublicEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """The keys that every event has; its kind has more beside them. ``time`` in epoch seconds.
+
+    The documented keys keep their documented meaning; ``actor``, ``id``, ``request_id`` and
+    ``sequence`` are ours and additive. ``machineName`` is the controller's host unless the event
+    says its own.
+    """
+
+    name: EventKind
+    type: EventType
+    sub_type: str
+    time: int
+    machine_name: str = msgspec.field(name="machineName")
+    id: str
+    sequence: int
+    actor: str
+    request_id: str
+
+
+AnyEvent: TypeAlias = Annotated[
+    PublicEvent,
+    msgspec.Meta(
+        extra_json_schema={
+            "additionalProperties": {"type": ["string", "integer", "number", "boolean", "null"]}
+        }
+    ),
+]
+"""An event with the keys of its kind."""
+
+
 def public_event(document: EventDocument, machine: str) -> dict[str, Scalar]:
     """An event as the world sees it: receivers, ``event.log`` and the API.
 
-    The documented keys keep their documented meaning; ``actor``, ``id``, ``request_id`` and
-    ``sequence`` are ours and additive. ``time`` is in whole epoch seconds; ``machine`` names the
-    controller's host unless the event says its own. A kind's own field never replaces a common key.
+    ``machine`` names the controller's host. A kind's own field never replaces a common key.
     """
     event = document.event
-    return event.fields | {
-        "name": event.kind,
-        "type": event.event_type,
-        "sub_type": event.sub_type,
-        "time": int(event.at.timestamp()),
-        "machineName": event.machine or machine,
-        "id": document.id,
-        "sequence": document.sequence,
-        "actor": event.actor,
-        "request_id": event.request_id,
-    }
+    known = PublicEvent(
+        name=event.kind,
+        type=event.event_type,
+        sub_type=event.sub_type,
+        time=int(event.at.timestamp()),
+        machine_name=event.machine or machine,
+        id=document.id,
+        sequence=document.sequence,
+        actor=event.actor,
+        request_id=event.request_id,
+    )
+    common: dict[str, Scalar] = msgspec.to_builtins(known)
+    return event.fields | common

@@ -8,7 +8,6 @@ import msgspec
 from contracts.messages import Fact, Order, Report
 from contracts.templates import TemplateRef
 
-ZERO_DATE = "0001-01-01T00:00:00Z"
 """How the wire writes "never happened"."""
 
 

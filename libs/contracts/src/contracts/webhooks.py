@@ -3,6 +3,7 @@
 import uuid
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
 
@@ -17,6 +18,34 @@ class Mode(StrEnum):
 
     PLAIN = "plain"
     CLOUDEVENTS = "cloudevents"
+
+
+class CloudEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """An event in the envelope of CloudEvents 1.0, structured JSON.
+
+    ``sequence`` is the extension of that name: ordered as text. ``data`` is the event itself.
+    """
+
+    specversion: str = "1.0"
+    id: str
+    source: str
+    type: str
+    subject: str
+    time: datetime
+    datacontenttype: str = "application/json"
+    sequence: str
+    data: Annotated[
+        msgspec.Raw,
+        msgspec.Meta(extra_json_schema={"$ref": "#/components/schemas/PublicEvent"}),
+    ]
+
+
+class SignedHeaders(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
+    """Headers of Standard Webhooks; ``webhook-id`` is the event's, the same for a repeat."""
+
+    webhook_id: str
+    webhook_timestamp: str
+    webhook_signature: str | None = None
 
 
 class Secret(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -32,7 +32,7 @@ HEARD: tuple[type[Message], ...] = (AccessChanged,)
 
 
 class AccessControl:
-    """Guards a table of routes, and adds those about access. With authentication off: as it is."""
+    """Guards a table of routes, and has those about access. With authentication off: as it is."""
 
     def __init__(
         self, settings: Settings, store: Store, bus: Bus, outbox: Outbox, clock: Clock
@@ -45,18 +45,22 @@ class AccessControl:
         self._authenticator = Authenticator(settings, self._documents, clock, told)
         self._keys = Keys(self._documents, self._authenticator.directory, clock)
 
+    @property
+    def guards(self) -> bool:
+        """Whether callers have to say who they are."""
+        return self._settings.enable_auth
+
     def over(self, routes: Routes) -> Routes:
-        """The table that is served."""
+        """The table that is served, with each route guarded."""
         settings = self._settings
-        if not settings.enable_auth:
+        if not self.guards:
             return routes
         rights = Rights(
             self._authenticator.directory,
             by_group=settings.enable_controller_authorization,
             by_node=settings.enable_resource_management,
         )
-        guard = Guard(self._authenticator, rights)
-        return guard.over({**routes, **self._own()})
+        return Guard(self._authenticator, rights).over(routes)
 
     @property
     def identify(self) -> Identify | None:
@@ -84,9 +88,12 @@ class AccessControl:
         """What readiness depends on."""
         return {"access": self._authenticator.problem} if self._settings.enable_auth else {}
 
-    def _own(self) -> Routes:
+    def table(self) -> Routes:
+        """The routes about access itself: none while nobody has to say who they are."""
         settings, directory = self._settings, self._authenticator.directory
         table: Routes = {}
+        if not self.guards:
+            return table
         if settings.enable_api_keys:
             table = {**LoginRoutes(self._authenticator).table(), **ApiKeyRoutes(self._keys).table()}
         if settings.enable_controller_authorization:

@@ -28,6 +28,7 @@ from api_gateway.request_store import RequestStore
 from api_gateway.resources import Resources
 from api_gateway.routes.bulk import BulkTermination
 from api_gateway.routes.configuration import ConfigurationRoutes
+from api_gateway.routes.description import DescriptionRoutes
 from api_gateway.routes.distributions import CacheRoutes, DistributionRoutes
 from api_gateway.routes.events import EventRoutes
 from api_gateway.routes.groups import GroupRoutes
@@ -99,7 +100,8 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
     admission = Admission(documents, pool_store, projection.pools, intake, clock)
     starts = Starts(documents, catalogue, admission, feasibility, clock, configuration)
     pools = PoolRoutes(pool_store, reader, catalogue, feasibility, outbox, clock, configuration)
-    routes = {
+    packages = Packages(settings.packages, access.identify)
+    routes: Routes = {
         **InstanceRoutes(documents, sync, reader, resources, starts, outgoing, bulk).table(),
         **NodeRoutes(documents, sync, reader, outgoing, version).table(),
         **GroupRoutes(documents, sync, reader, outbox, outgoing, clock).table(),
@@ -112,8 +114,10 @@ def build(settings: Settings, bus: Bus, store: Store, clock: Clock | None = None
         **WebhookRoutes(endpoints, events, outbox, outgoing, clock).table(),
         **ConfigurationRoutes(configuration, outbox, clock).table(),
         **StatusRoutes(registry, configuration, version, settings.license).table(),
+        **access.table(),
     }
-    packages = Packages(settings.packages, access.identify)
+    description = DescriptionRoutes(routes, packages.described(), version, guarded=access.guards)
+    routes = {**routes, **description.table()}
     limits = Limits(settings.max_body, settings.body_seconds, settings.send_seconds)
     app = application(access.over(routes), health, packages, limits)
     server = WebServer(app, settings.host, settings.port, settings.keep_alive_seconds)

@@ -1,15 +1,18 @@
 """The agent's packages under their two documented names, streamed from a folder."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 
+from api_gateway.operation import operation
 from api_gateway.public import envelope
 from api_gateway.replies import UNAVAILABLE
 from chassis.errors import Unauthenticated, Unavailable
 
 NAMES = ("AnkaAgent.pkg", "AnkaAgentArm.pkg")
+_BINARY = "application/octet-stream"
 _FAILURE = {"Content-Type": "application/json", "Cache-Control": "no-store"}
 
 
@@ -29,7 +32,13 @@ class Packages:
         for name in NAMES:
             app.router.add_get(f"/pkg/{name}", self._send)
 
+    def described(self) -> Mapping[str, Mapping[str, Callable[..., Any]]]:
+        """The same routes for the API's description."""
+        return {f"/pkg/{name}": {"GET": self._send} for name in NAMES}
+
+    @operation(str, media=(_BINARY,), codes={404: "There is no such package here."})
     async def _send(self, request: web.Request) -> web.StreamResponse:
+        """An agent's package, in the version that nodes are updated to."""
         if self._identify is not None:
             try:
                 await self._identify(request.headers.get("Authorization"))
@@ -44,4 +53,4 @@ class Packages:
         if file is None or not file.is_file():
             body = envelope.fail(f"no package {name} on this controller")
             return web.Response(body=body, status=404, headers=_FAILURE)
-        return web.FileResponse(file, headers={"Content-Type": "application/octet-stream"})
+        return web.FileResponse(file, headers={"Content-Type": _BINARY})

@@ -35,3 +35,8 @@ def _match(pattern: tuple[str, ...], parts: tuple[str, ...]) -> dict[str, str] |
         elif wanted != given:
             return None
     return found
+
+
+def names_in(path: str) -> list[str]:
+    """The names that stand in braces, in their order."""
+    return [part[1:-1] for part in path.split("/") if part.startswith("{")]

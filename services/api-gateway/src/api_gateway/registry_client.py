@@ -20,7 +20,7 @@ class RegistryUnreachable(Refused):
     """registry unreachable"""
 
 
-class Disk(msgspec.Struct, frozen=True, kw_only=True):
+class RegistryDisk(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes of the registry's storage."""
 
     free: int
@@ -50,7 +50,7 @@ class Registry:
         self._session: aiohttp.ClientSession | None = None
         self._first_poll: asyncio.Task[None] | None = None
         self.running = False
-        self.disk: Disk | None = None
+        self.disk: RegistryDisk | None = None
 
     async def start(self) -> None:
         """See Part."""
@@ -83,14 +83,14 @@ class Registry:
             target["keep_target"] = True
         await self._delete("/registry/revert", template_id, target, asker)
 
-    async def read_disk(self) -> Disk:
+    async def read_disk(self) -> RegistryDisk:
         """Free and total bytes, asked now; RegistryUnreachable when it does not answer."""
         answer = await self._get("/registry/disk", {})
         try:
-            disk = msgspec.convert(answer.body, Disk)
+            disk = msgspec.convert(answer.body, RegistryDisk)
         except msgspec.ValidationError as error:
             raise RegistryUnreachable(f"registry unreachable: {error}") from None
-        return Disk(free=min(disk.free, disk.total), total=disk.total)
+        return RegistryDisk(free=min(disk.free, disk.total), total=disk.total)
 
     async def poll(self) -> None:
         """Refresh what is answered without asking."""

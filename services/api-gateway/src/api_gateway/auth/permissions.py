@@ -36,6 +36,14 @@ _ADMIN_NEEDS: Mapping[str, Mapping[str, str]] = {
 }
 
 NEEDS: Mapping[str, Mapping[str, str]] = {
+    "/livez": {"GET": OPEN},
+    "/readyz": {"GET": OPEN},
+    "/openapi.json": {"GET": OPEN},
+    "/asyncapi.json": {"GET": OPEN},
+    "/docs": {"GET": OPEN},
+    "/docs/{file}": {"GET": OPEN},
+    "/pkg/AnkaAgent.pkg": {"GET": ANYBODY},
+    "/pkg/AnkaAgentArm.pkg": {"GET": ANYBODY},
     "/config/v1/auth": {"GET": OPEN},
     "/tap/v1/hand": {"POST": OPEN},
     "/tap/v1/shake": {"POST": OPEN},

@@ -1,11 +1,10 @@
 """The public distribution: what was asked, and how far each node is."""
 
 from collections.abc import Collection
-from datetime import datetime
 
 import msgspec
 
-from api_gateway.public.scalars import number
+from api_gateway.public.scalars import Moment, number
 from contracts.distributions import DistributionDocument, NodePull
 
 CANCELED = "request canceled"
@@ -16,7 +15,7 @@ class DistributionRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     request_id: str
     template_id: str
-    time_requested: datetime
+    time_requested: Moment
 
 
 class NodeProgress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

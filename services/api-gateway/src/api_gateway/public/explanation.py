@@ -1,12 +1,12 @@
 """Why an instance waits, and what would change it."""
 
 from collections.abc import Mapping
-from datetime import datetime
 
 import msgspec
 
 from api_gateway.domain.remedies import OTHER, REMEDIES
 from api_gateway.public.instances import state_of
+from api_gateway.public.scalars import Moment
 from contracts.groups import GroupDocument
 from contracts.instances import InstanceSpec, InstanceState, InstanceStatus, Reason
 
@@ -37,7 +37,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     instance_state: InstanceState
     waits: bool
     message: str
-    since: datetime
+    since: Moment
     node_id: str
     attempt: int
     reasons: tuple[ExplainedReason, ...]

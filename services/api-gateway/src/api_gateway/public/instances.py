@@ -5,10 +5,11 @@ required ones of ``Vm``); in the wrapper ``external_id`` and ``name`` are null w
 """
 
 from datetime import datetime
+from typing import Annotated
 
 import msgspec
 
-from api_gateway.public.scalars import architecture, date, number, ram
+from api_gateway.public.scalars import SCHEMAS, Moment, architecture, date, number, ram
 from contracts.instances import (
     Attempt,
     InstanceSpec,
@@ -47,17 +48,17 @@ class Vminfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     name: str
     status: str
     version: str
-    creation_date: datetime | str
-    access_date: datetime | str
-    start_date: datetime | str
-    stop_date: datetime | str
+    creation_date: Moment
+    access_date: Moment
+    start_date: Moment
+    stop_date: Moment
     cpu_cores: int
     ram: str
     node_id: str
     host_ip: str
     ip: str
     vnc_port: int
-    timestamp: datetime | str
+    timestamp: Moment
     vnc_connection_string: str = ""
     vnc_password: str = ""
     port_forwarding: tuple[PortForwarding, ...] = ()
@@ -76,7 +77,7 @@ class PublicAttempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
     number: int
     node_id: str
-    placed: datetime
+    placed: Moment
     failure: str = ""
 
 
@@ -89,11 +90,11 @@ class Vm(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
 
     instance_id: str
-    instance_state: str
+    instance_state: InstanceState
     anka_registry: str
     vmid: str
-    ts: datetime
-    cr_time: datetime
+    ts: Moment
+    cr_time: Moment
     progress: int | float
     vlan: str
     message: str = ""
@@ -114,7 +115,7 @@ class Vm(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     attempts: tuple[PublicAttempt, ...] = ()
     failure_logs: tuple[str, ...] = ()
     ttl: int = 0
-    expires_at: datetime | None = None
+    expires_at: Moment | None = None
     pool: str = ""
 
 
@@ -124,7 +125,7 @@ class Wrapper(msgspec.Struct, frozen=True, kw_only=True):
     instance_id: str
     external_id: str | None
     name: str | None
-    vm: msgspec.Raw
+    vm: Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema={"$ref": f"{SCHEMAS}Vm"})]
 
 
 _encode = msgspec.json.Encoder().encode

@@ -1,14 +1,13 @@
 """The public node."""
 
 from collections.abc import Mapping
-from datetime import datetime
 
 import msgspec
 
 from api_gateway.domain.membership import groups_of
 from api_gateway.domain.occupancy import Occupied
 from api_gateway.public.groups import PublicGroup, public_group
-from api_gateway.public.scalars import architecture, epoch, number
+from api_gateway.public.scalars import Moment, architecture, epoch, number
 from contracts.groups import GroupDocument
 from contracts.nodes import NodeFacts, NodeSpec, NodeState, NodeStatus
 
@@ -16,7 +15,7 @@ _DEFAULT_ARCHITECTURE = "amd64"
 """Stands in for an unknown host: the Prometheus exporter dies of any other word, even of none."""
 
 
-class PublicVersion(msgspec.Struct, frozen=True, kw_only=True):
+class PublicHypervisor(msgspec.Struct, frozen=True, kw_only=True):
     """The hypervisor's version and licence."""
 
     product: str
@@ -59,7 +58,7 @@ class PublicNode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ip_address: str
     state: str
     capacity: int
-    anka_version: PublicVersion
+    anka_version: PublicHypervisor
     usb_devices: tuple[PublicUsbDevice, ...] | None
     capacity_mode: str
     vcpu_override: int
@@ -69,7 +68,7 @@ class PublicNode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     anka_disk_usage: int
     host_arch: str
     templates: tuple[PublicTemplateOnNode, ...]
-    last_updated: datetime
+    last_updated: Moment
     timestamp: int
     agent_version: str
     groups: tuple[PublicGroup, ...] = ()
@@ -152,9 +151,9 @@ def _given(wish: str | None, fact: str) -> str:
     return fact if wish is None else wish
 
 
-def _version(facts: NodeFacts) -> PublicVersion:
+def _version(facts: NodeFacts) -> PublicHypervisor:
     hypervisor = facts.hypervisor
-    return PublicVersion(
+    return PublicHypervisor(
         product=hypervisor.product,
         version=hypervisor.version,
         build=hypervisor.build,

@@ -1,8 +1,17 @@
 """How single values look on the wire."""
 
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Annotated, TypeAlias
 
-from contracts.vms import ZERO_DATE
+import msgspec
+
+Moment: TypeAlias = Annotated[datetime, msgspec.Meta(tz=True)]
+"""A date of the wire: RFC 3339."""
+
+_NEVER = datetime(1, 1, 1, tzinfo=UTC)
+
+SCHEMAS = "#/components/schemas/"
+"""Where the API's description keeps the types."""
 
 _ARCHITECTURES = {
     "amd64": "amd64",
@@ -17,9 +26,9 @@ def number(value: float) -> int | float:
     return int(value) if value == int(value) else value
 
 
-def date(value: datetime | None) -> datetime | str:
+def date(value: datetime | None) -> datetime:
     """RFC 3339; "never" is the zero date, not null and not empty."""
-    return value or ZERO_DATE
+    return value or _NEVER
 
 
 def epoch(value: datetime | None) -> int:

@@ -24,7 +24,7 @@ class PublicTemplate(msgspec.Struct, frozen=True, kw_only=True):
     last_push: int
 
 
-class PublicVersion(msgspec.Struct, frozen=True, kw_only=True):
+class TemplateVersion(msgspec.Struct, frozen=True, kw_only=True):
     """A tag, with digests for file names; ``arch`` stands at the template and is empty here."""
 
     number: int
@@ -47,7 +47,7 @@ class DetailedTemplate(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     name: str
-    versions: tuple[PublicVersion, ...]
+    versions: tuple[TemplateVersion, ...]
     size: int
     arch: str
     last_pull: int
@@ -91,8 +91,8 @@ def detailed(template: TemplateDocument) -> bytes:
     )
 
 
-def _version(template_id: str, version: Version) -> PublicVersion:
-    return PublicVersion(
+def _version(template_id: str, version: Version) -> TemplateVersion:
+    return TemplateVersion(
         number=version.number,
         tag=version.tag,
         config_file=f"{template_id}.yaml",

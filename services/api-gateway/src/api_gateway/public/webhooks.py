@@ -5,6 +5,7 @@ from datetime import datetime
 import msgspec
 
 from api_gateway.domain.webhook_request import masked
+from api_gateway.public.scalars import Moment
 from contracts.webhooks import Attempt, Cause, EndpointDocument, Mode
 
 
@@ -21,11 +22,11 @@ class PublicWebhook(msgspec.Struct, frozen=True, kw_only=True):
     mode: Mode
     enabled: bool
     state: str
-    created: datetime | None
+    created: Moment | None
     disabled_cause: Cause | None
-    failing_since: datetime | None
-    last_delivery: datetime | None
-    rotating_until: datetime | None
+    failing_since: Moment | None
+    last_delivery: Moment | None
+    rotating_until: Moment | None
     cursor: int
     pending: int
     given_up: int

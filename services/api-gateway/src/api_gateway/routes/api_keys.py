@@ -2,11 +2,14 @@
 
 import msgspec
 
+from api_gateway.asked.cloud import KeyChanges, NewKey
+from api_gateway.asked.values import ById, PerhapsById
 from api_gateway.domain.fields import Fields, MissingField
+from api_gateway.operation import operation
 from api_gateway.public import envelope
 from api_gateway.web import Call, Routes
 from chassis.auth import rsa
-from chassis.auth.keys import MAX_TTL, Keys
+from chassis.auth.keys import MAX_TTL, Keys, ShownKey
 
 
 class ApiKeyRoutes:
@@ -26,10 +29,12 @@ class ApiKeyRoutes:
             }
         }
 
+    @operation(list[ShownKey], query=PerhapsById)
     async def get(self, call: Call) -> bytes:
         """All keys; with ``id`` an array of one."""
         return envelope.ok(msgspec.json.encode(await self._keys.shown(call.query("id"))))
 
+    @operation((None, str), either=NewKey)
     async def create(self, call: Call) -> bytes:
         """Make a key; without ``publicKey`` the answer is the private half."""
         given = await call.parameters()
@@ -42,6 +47,7 @@ class ApiKeyRoutes:
         private = await self._keys.create(given.required_text("id"), ttl, groups, public)
         return envelope.OK if private is None else envelope.ok(msgspec.json.encode(private))
 
+    @operation(either=KeyChanges)
     async def update(self, call: Call) -> bytes:
         """Change groups and life; the key itself stays."""
         given = await call.parameters()
@@ -49,6 +55,7 @@ class ApiKeyRoutes:
         await self._keys.update(identity, _ttl(given), given.words("groups"))
         return envelope.OK
 
+    @operation(either=ById)
     async def delete(self, call: Call) -> bytes:
         """Remove a key and with it every session."""
         await self._keys.delete((await call.parameters()).required_text("id"))

@@ -17,7 +17,7 @@ from contracts.instances import InstanceDocument, TerminateVM
 _log = structlog.get_logger()
 
 
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+class Ended(msgspec.Struct, frozen=True, kw_only=True):
     """What became of one id: the envelope of the call for this id alone."""
 
     id: str
@@ -36,13 +36,13 @@ class BulkTermination:
     async def terminate(self, call: Call, bulk: Bulk) -> bytes:
         """Have these instances gone, in whatever state they are."""
         ids = bulk.ids or await self._store.select(bulk)
-        outcomes: list[Outcome] = []
+        outcomes: list[Ended] = []
         for start in range(0, len(ids), MAX_IDS):
             outcomes += await self._end(ids[start : start + MAX_IDS], call)
         _log.info("instances.terminated_together", instances=len(outcomes), actor=call.actor)
         return envelope.ok(msgspec.json.encode(outcomes))
 
-    async def _end(self, ids: Sequence[str], call: Call) -> list[Outcome]:
+    async def _end(self, ids: Sequence[str], call: Call) -> list[Ended]:
         found = await self._store.terminate(ids, call.actor, call.request_id)
         self._sync.take_instances(found)
         self._outgoing.send(_message(document) for document in found if document.pending)
@@ -54,7 +54,7 @@ def _message(document: InstanceDocument) -> TerminateVM:
     return TerminateVM(instance_id=document.id, generation=document.generation, spec=document.spec)
 
 
-def _outcome(identity: str, known: set[str]) -> Outcome:
+def _outcome(identity: str, known: set[str]) -> Ended:
     if identity in known:
-        return Outcome(id=identity, status="OK", message="")
-    return Outcome(id=identity, status="FAIL", message=str(NotFound()))
+        return Ended(id=identity, status="OK", message="")
+    return Ended(id=identity, status="FAIL", message=str(NotFound()))

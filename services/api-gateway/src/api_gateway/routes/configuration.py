@@ -7,11 +7,14 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from api_gateway.asked.cloud import SettingsAsked
 from api_gateway.configuration import Configuration
 from api_gateway.domain.fields import Fields
 from api_gateway.happened import happened
+from api_gateway.operation import operation
 from api_gateway.outbox import Outbox
 from api_gateway.public import envelope
+from api_gateway.public.cloud import Settings
 from api_gateway.web import Call, Routes
 from chassis.clock import Clock
 from chassis.store.port import Write
@@ -33,17 +36,19 @@ class ConfigurationRoutes:
         """Path to verb to function."""
         return {"/api/v1/config": {"GET": self.get, "PUT": self.put}}
 
+    @operation(Settings)
     async def get(self, _call: Call) -> bytes:
         """The settings in effect, and the address that overrides the gateway's own, if any."""
         await self._configuration.reread()
         known = self._configuration.now
-        body = {
-            "registry_address": self._configuration.registry_address,
-            "registry_address_override": known.registry_address,
-            "central_logging": known.central_logging,
-        }
+        body = Settings(
+            registry_address=self._configuration.registry_address,
+            registry_address_override=known.registry_address,
+            central_logging=known.central_logging,
+        )
         return envelope.ok(msgspec.json.encode(body))
 
+    @operation(body=SettingsAsked)
     async def put(self, call: Call) -> bytes:
         """Change what is given; an empty ``registry_address`` is the gateway's own again."""
         sets = _sets(await call.fields())

@@ -4,13 +4,18 @@ import uuid
 
 import msgspec
 
+from api_gateway.asked.templates import CacheRemoval, NewDistribution
+from api_gateway.asked.values import ById, PerhapsById
 from api_gateway.auth import nodes
 from api_gateway.catalogue import Catalogue
 from api_gateway.configuration import Configuration
 from api_gateway.domain.fields import Fields
+from api_gateway.operation import operation
 from api_gateway.outbox import Outbox
 from api_gateway.outgoing import Outgoing
 from api_gateway.public import envelope
+from api_gateway.public.cloud import RemovalsRequested, Requested
+from api_gateway.public.distributions import PublicDistribution
 from api_gateway.public.distributions import distribution as encode
 from api_gateway.reader import Reader
 from api_gateway.request_store import RequestStore
@@ -56,6 +61,7 @@ class DistributionRoutes:
             }
         }
 
+    @operation((PublicDistribution, list[PublicDistribution]), query=PerhapsById)
     async def get(self, call: Call) -> bytes:
         """All distributions, oldest first, or one, with the nodes that the caller may see."""
         identity, seen = call.query("id"), call.access.nodes(nodes.LIST)
@@ -64,6 +70,7 @@ class DistributionRoutes:
             return envelope.ok_list([encode(document, seen) for document in known])
         return envelope.ok(encode(await self._requests.distribution(identity), seen))
 
+    @operation(Requested, body=NewDistribution)
     async def create(self, call: Call) -> bytes:
         """Have a tag on these nodes, those of a group, or all there are now."""
         fields = await call.fields()
@@ -85,8 +92,9 @@ class DistributionRoutes:
             actor=spec.actor,
         )
         self._outgoing.send([message])
-        return envelope.ok(msgspec.json.encode({"request_id": document.id}))
+        return envelope.ok(msgspec.json.encode(Requested(request_id=document.id)))
 
+    @operation(either=ById)
     async def cancel(self, call: Call) -> bytes:
         """Stop what is still being pulled; OK also when nothing is."""
         identity = (await call.parameters()).required_text("id")
@@ -141,6 +149,7 @@ class CacheRoutes:
         """Path to verb to function."""
         return {"/api/v1/registry/vm/remove": {"DELETE": self.remove}}
 
+    @operation(RemovalsRequested, either=CacheRemoval)
     async def remove(self, call: Call) -> bytes:
         """Ask the nodes that have a template, or those of them that are chosen, to drop it."""
         given = await call.parameters()
@@ -161,5 +170,5 @@ class CacheRoutes:
                 request_id=call.request_id,
             )
             await self._outbox.keep([command])
-        body = {"requests_sent": len(node_ids), "node_ids": node_ids}
+        body = RemovalsRequested(requests_sent=len(node_ids), node_ids=node_ids)
         return envelope.ok(msgspec.json.encode(body))

@@ -5,15 +5,17 @@ from collections.abc import AsyncGenerator
 
 import msgspec
 
+from api_gateway.asked.events import EventQuery, ExportQuery, FollowHeaders, FollowQuery
 from api_gateway.domain.fields import BadField
 from api_gateway.domain.moments import moment_of
 from api_gateway.domain.paging import whole_number
 from api_gateway.event_feed import EventFeed
 from api_gateway.event_reader import EventReader, Selection
+from api_gateway.operation import operation
 from api_gateway.public import envelope
 from api_gateway.web import Call, Routes
 from chassis.streams import EVENT_STREAM, Stream
-from contracts.events import EventDocument, EventKind, EventType, public_event
+from contracts.events import AnyEvent, EventDocument, EventKind, EventType, public_event
 
 _LIMIT = 100
 _MOST = 1000
@@ -42,6 +44,7 @@ class EventRoutes:
             "/api/v1/events": {"GET": self.follow},
         }
 
+    @operation(list[AnyEvent], query=EventQuery)
     async def get(self, call: Call) -> bytes:
         """Events that match every filter; newest first, unless ``after`` or ``order`` say else."""
         selection = _selection(call)
@@ -52,11 +55,13 @@ class EventRoutes:
         found = await self._events.select(selection, limit, newest_first=order == "desc")
         return envelope.ok_list([self._encoded(document) for document in found])
 
+    @operation(AnyEvent, query=ExportQuery, media=(_LINES,))
     async def export(self, call: Call) -> Stream:
         """The same without the envelope, an event per line, oldest first: all that match."""
         selection, limit = _selection(call), _number(call, "limit")
         return Stream(pieces=self._lines(selection, limit), content_type=_LINES)
 
+    @operation(AnyEvent, query=FollowQuery, headers=FollowHeaders, media=(EVENT_STREAM,))
     async def follow(self, call: Call) -> Stream:
         """Server-sent events as they happen: those after ``Last-Event-ID`` (or ``after``) first.
 

@@ -6,15 +6,19 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from api_gateway.asked.nodes import GroupChanges, NewGroup
+from api_gateway.asked.values import ById, PerhapsById
 from api_gateway.contended import contended
 from api_gateway.documents import GROUPS
 from api_gateway.domain.fields import Fields
 from api_gateway.domain.membership import makes_cycle
 from api_gateway.domain.quota_request import read_quota
 from api_gateway.happened import happened
+from api_gateway.operation import operation
 from api_gateway.outbox import Outbox
 from api_gateway.outgoing import Outgoing
 from api_gateway.public import envelope
+from api_gateway.public.groups import PublicGroup
 from api_gateway.public.groups import group as encode
 from api_gateway.reader import Reader
 from api_gateway.store import GatewayStore
@@ -63,6 +67,7 @@ class GroupRoutes:
             }
         }
 
+    @operation(list[PublicGroup], query=PerhapsById)
     async def get(self, call: Call) -> bytes:
         """All groups; with ``id`` an array of one."""
         identity = call.query("id")
@@ -70,6 +75,7 @@ class GroupRoutes:
             return envelope.ok_list([encode(known) for known in await self._reader.groups()])
         return envelope.ok_list([encode(await self._reader.group(identity))])
 
+    @operation(PublicGroup, body=NewGroup)
     async def create(self, call: Call) -> bytes:
         """Make a group; the answer is the group."""
         fields = await call.fields()
@@ -93,6 +99,7 @@ class GroupRoutes:
         await self._write(decide)
         return envelope.ok(encode(document))
 
+    @operation(query=ById, body=GroupChanges)
     async def update(self, call: Call) -> bytes:
         """Change the given parts; ``fallback_group_id`` or ``quota`` empty: none any more."""
         identity = call.required_query("id")
@@ -113,6 +120,7 @@ class GroupRoutes:
         await self._write(decide)
         return envelope.OK
 
+    @operation(either=ById)
     async def delete(self, call: Call) -> bytes:
         """Remove a group: from its nodes, and where others fall back to it."""
         identity = call.query("id") or (await call.fields_or_none()).required_text("id")

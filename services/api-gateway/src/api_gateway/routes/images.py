@@ -4,13 +4,18 @@ import uuid
 
 import msgspec
 
+from api_gateway.asked.templates import NewImage
+from api_gateway.asked.values import PerhapsById
 from api_gateway.catalogue import Catalogue
 from api_gateway.configuration import Configuration
 from api_gateway.domain import go_base64
 from api_gateway.domain.image_request import ImageRequest, read_image_request
 from api_gateway.entries import InstanceEntry
+from api_gateway.operation import operation
 from api_gateway.outgoing import Outgoing
 from api_gateway.public import envelope
+from api_gateway.public.cloud import Requested
+from api_gateway.public.images import PublicImage
 from api_gateway.public.images import image as encode
 from api_gateway.public.instances import state_of
 from api_gateway.reader import Reader
@@ -57,6 +62,7 @@ class ImageRoutes:
         """Path to verb to function."""
         return {"/api/v1/image": {"GET": self.get, "POST": self.create}}
 
+    @operation((PublicImage, list[PublicImage]), query=PerhapsById)
     async def get(self, call: Call) -> bytes:
         """All requests, oldest first, or one."""
         identity = call.query("id")
@@ -64,6 +70,7 @@ class ImageRoutes:
             return envelope.ok_list([encode(known) for known in await self._requests.images()])
         return envelope.ok(encode(await self._requests.image(identity)))
 
+    @operation(Requested, body=NewImage)
     async def create(self, call: Call) -> bytes:
         """Save an instance that is Started; the answer is the request's id, once it is durable.
 
@@ -80,7 +87,7 @@ class ImageRoutes:
         await self._requests.add_image(document)
         if document.pending:
             self._outgoing.send([_command(document)])
-        return envelope.ok(msgspec.json.encode({"request_id": document.id}))
+        return envelope.ok(msgspec.json.encode(Requested(request_id=document.id)))
 
     async def _document(
         self, request: ImageRequest, entry: InstanceEntry, call: Call

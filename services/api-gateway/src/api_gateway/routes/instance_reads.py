@@ -2,15 +2,19 @@
 
 from collections.abc import Callable
 
+from api_gateway.asked.instances import InstanceQuery
+from api_gateway.asked.values import ById, Conditional
 from api_gateway.domain.paging import last, read_page, whole_number
 from api_gateway.domain.revision import Revision, read_revision
 from api_gateway.domain.selection import InstanceSelection
 from api_gateway.entries import InstanceEntry
+from api_gateway.operation import operation
 from api_gateway.public import envelope
-from api_gateway.public.explanation import explanation
+from api_gateway.public.explanation import Explanation, explanation
+from api_gateway.public.instances import Vm, Wrapper
 from api_gateway.reader import Reader
 from api_gateway.replies import Reply, is_known, tagged
-from api_gateway.routes.lists import KNOWN_HEADER, listed
+from api_gateway.routes.lists import KNOWN_HEADER, LISTED, listed
 from api_gateway.web import Call
 
 MAX_WAIT = 60
@@ -23,6 +27,12 @@ class InstanceReads:
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
 
+    @operation(
+        (Vm, list[Wrapper]),
+        query=InstanceQuery,
+        headers=Conditional,
+        sends=LISTED | {REVISION_HEADER: "With ``id``: how far the instance has moved."},
+    )
     async def get(self, call: Call) -> Reply:
         """One instance, flat, or all, wrapped; those that a pool keeps with ``pool`` only."""
         identity, pool = call.query("id"), call.query("pool")
@@ -31,6 +41,7 @@ class InstanceReads:
         selection, page = InstanceSelection(call.queries), read_page(call.queries)
         return listed(call, await self._reader.instances(selection, page, pool))
 
+    @operation(Explanation, query=ById)
     async def explain(self, call: Call) -> bytes:
         """Why an instance waits, and what would change it."""
         entry = await self._reader.instance(call.required_query("id"))

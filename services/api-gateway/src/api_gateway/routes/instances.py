@@ -6,18 +6,28 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import structlog
 
+from api_gateway.asked.instances import (
+    InstanceChanges,
+    Restart,
+    StartBody,
+    StartHeaders,
+    Termination,
+    TerminationQuery,
+)
+from api_gateway.asked.values import ById
 from api_gateway.auth import nodes
 from api_gateway.domain.access import Access
 from api_gateway.domain.bulk import read_bulk
 from api_gateway.domain.fields import BadField, Fields, MissingField
 from api_gateway.domain.metadata import read_metadata
 from api_gateway.domain.start_request import StartRequest, read_start_request, read_ttl
+from api_gateway.operation import operation
 from api_gateway.outgoing import Outgoing
 from api_gateway.public import envelope
 from api_gateway.public.instances import state_of
 from api_gateway.reader import Reader
 from api_gateway.resources import Resources
-from api_gateway.routes.bulk import BulkTermination
+from api_gateway.routes.bulk import BulkTermination, Ended
 from api_gateway.routes.instance_reads import InstanceReads
 from api_gateway.starts import Starts
 from api_gateway.store import GatewayStore
@@ -70,6 +80,7 @@ class InstanceRoutes:
             "/api/v1/rpc/vm/restart": {"POST": self.restart},
         }
 
+    @operation(list[str], body=StartBody, headers=StartHeaders)
     async def start(self, call: Call) -> bytes:
         """Make instances; the answer is their ids, once they are durable."""
         fields, size = await call.fields(), len(await call.raw())
@@ -92,6 +103,7 @@ class InstanceRoutes:
         sha256 = hashlib.sha256(await call.raw()).hexdigest()
         return await self._starts.accept_once(request, call.actor, call.request_id, key, sha256)
 
+    @operation(query=ById, body=InstanceChanges)
     async def update(self, call: Call) -> bytes:
         """Change what an instance is called and labelled with, and how long it lives."""
         identity = call.required_query("id")
@@ -108,6 +120,7 @@ class InstanceRoutes:
         self._moved(document, UpdateVM)
         return envelope.OK
 
+    @operation((None, list[Ended]), query=TerminationQuery, body=Termination, optional=True)
     async def terminate(self, call: Call) -> bytes:
         """Have an instance gone: OK in every state, also when it is going already. Or many."""
         fields = await call.fields_or_none()
@@ -124,6 +137,7 @@ class InstanceRoutes:
             self._moved(document, TerminateVM)
         return envelope.OK
 
+    @operation(body=Restart)
     async def restart(self, call: Call) -> bytes:
         """Stop the VM by force and start it again, perhaps with another device or password."""
         fields = await call.fields()

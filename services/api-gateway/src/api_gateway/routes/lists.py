@@ -6,6 +6,12 @@ from api_gateway.web import Call
 
 TOTAL_HEADER = "X-Total-Count"
 KNOWN_HEADER = "If-None-Match"
+LISTED = {
+    "ETag": "Names this content, for ``If-None-Match``.",
+    TOTAL_HEADER: "Of a list: how many match, on all pages.",
+    "Link": "Of a list: where the next page is, if there is one.",
+}
+"""What the headers of these answers mean."""
 
 
 def listed(call: Call, listing: Listing) -> Reply:

@@ -2,13 +2,17 @@
 
 import re
 
+from api_gateway.asked.cloud import LogFileQuery, LogQuery, RangeHeader, ServiceQuery, VmLogQuery
 from api_gateway.domain.fields import BadField
+from api_gateway.operation import ANY, JSON, operation
 from api_gateway.public import envelope
+from api_gateway.public.cloud import LogFile, ServiceLogs
 from api_gateway.registry_logs import RegistryLogs
 from api_gateway.web import Call, Routes
-from chassis.streams import Stream
+from chassis.streams import EVENT_STREAM, Stream
 
 _VM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_PARTS = {206: "the part of the file that ``Range`` asks for", 416: "there is no such part"}
 
 
 class LogRoutes:
@@ -27,24 +31,31 @@ class LogRoutes:
             "/api/v1/log/vm": {"GET": self.vm},
         }
 
+    @operation(tuple[ServiceLogs, ...], query=ServiceQuery)
     async def list(self, call: Call) -> bytes:
         """Every service with its files, or one ``service``."""
         query = _given(call, "service")
         return envelope.ok(await self._logs.read("/log/files", query, call.request_id))
 
+    @operation(str, query=LogQuery, media=(EVENT_STREAM,))
     async def stream(self, call: Call) -> Stream:
         """The last ``lines`` of a service, then new ones as they come: server-sent events."""
         return await self._open(call, "/log", "lines", service=call.required_query("service"))
 
+    @operation(str, query=LogFileQuery, headers=RangeHeader, media=(ANY,), codes=_PARTS)
     async def file(self, call: Call) -> Stream:
         """A ``file`` of a service (the newest), or its last ``lines``."""
         service = call.required_query("service")
         return await self._open(call, "/log/file", "file", "lines", service=service)
 
+    @operation(str, query=ServiceQuery, headers=RangeHeader, media=(ANY,), codes=_PARTS)
     async def archive(self, call: Call) -> Stream:
         """Everything of a ``service``, or of all, as a tar.gz."""
         return await self._open(call, "/log/archive", "service")
 
+    @operation(
+        tuple[LogFile, ...], query=VmLogQuery, headers=RangeHeader, media=(JSON, ANY), codes=_PARTS
+    )
     async def vm(self, call: Call) -> bytes | Stream:
         """The files about the VM with the uuid ``id``, or the one of this ``name``."""
         vm, name = call.required_query("id"), call.query("name")

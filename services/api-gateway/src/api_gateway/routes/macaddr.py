@@ -6,9 +6,11 @@ The page leaves the answers open. A count is a number, a list an array of addres
 
 import msgspec
 
+from api_gateway.asked.cloud import MacQuery
 from api_gateway.domain.addresses import Addresses
 from api_gateway.domain.fields import BadField, Fields
 from api_gateway.mac_store import MacStore
+from api_gateway.operation import operation
 from api_gateway.outgoing import Outgoing
 from api_gateway.public import envelope
 from api_gateway.resources import Resources
@@ -34,6 +36,7 @@ class MacRoutes:
             "/api/v1/macaddr": {"GET": self.get, "PUT": self.fill, "DELETE": self.purge},
         }
 
+    @operation(int | list[str], query=MacQuery)
     async def get(self, call: Call) -> bytes:
         """How many addresses are available or in use; with ``limit`` or ``last`` which."""
         in_use = _is_on(call.query("in_use"))
@@ -47,12 +50,14 @@ class MacRoutes:
             return envelope.ok(msgspec.json.encode(addresses.page(last, limit, in_use=in_use)))
         return envelope.ok(msgspec.json.encode(addresses.count(in_use=in_use)))
 
+    @operation()
     async def fill(self, call: Call) -> bytes:
         """Have all addresses of the configured range handed out again."""
         pool = await self._store.purge(call.actor, call.request_id, purged=False)
         self._outgoing.send([FillMacPool(generation=pool.generation, spec=pool.spec)])
         return envelope.OK
 
+    @operation()
     async def purge(self, call: Call) -> bytes:
         """Hand out none until the next fill; VMs keep what they have."""
         pool = await self._store.purge(call.actor, call.request_id, purged=True)

@@ -4,15 +4,19 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from api_gateway.asked.nodes import Membership, NodeConfiguration, NodeNamed, NodeQuery
+from api_gateway.asked.values import Conditional
 from api_gateway.auth import nodes
 from api_gateway.domain.fields import Fields, MissingField
 from api_gateway.domain.paging import read_page
 from api_gateway.domain.selection import NodeSelection
+from api_gateway.operation import operation
 from api_gateway.outgoing import Outgoing
 from api_gateway.public import envelope
+from api_gateway.public.nodes import PublicNode
 from api_gateway.reader import Reader
 from api_gateway.replies import Reply
-from api_gateway.routes.lists import listed
+from api_gateway.routes.lists import LISTED, listed
 from api_gateway.store import GatewayStore
 from api_gateway.sync import Sync
 from api_gateway.web import Call, Routes
@@ -49,6 +53,7 @@ class NodeRoutes:
             "/api/v1/node/group": {"POST": self.join_groups, "DELETE": self.leave_groups},
         }
 
+    @operation(list[PublicNode], query=NodeQuery, headers=Conditional, sends=LISTED)
     async def get(self, call: Call) -> bytes | Reply:
         """All nodes; with ``id`` an array of one. Filters and pages are ours."""
         identity = call.query("id")
@@ -61,6 +66,7 @@ class NodeRoutes:
             entry = await self._reader.node(identity)
         return envelope.ok_list([self._reader.encoded_node(entry)])
 
+    @operation(body=NodeConfiguration)
     async def configure(self, call: Call) -> bytes:
         """Set parts of a node's configuration; they outlive the node's restarts."""
         fields = await call.fields()
@@ -75,6 +81,7 @@ class NodeRoutes:
         self._configured(_found(document))
         return envelope.OK
 
+    @operation(either=NodeNamed)
     async def delete(self, call: Call) -> bytes:
         """Forget a node that does not exist any more."""
         fields = await call.fields_or_none()
@@ -92,6 +99,7 @@ class NodeRoutes:
         self._outgoing.send([message])
         return envelope.OK
 
+    @operation()
     async def update(self, call: Call) -> bytes:
         """Have every agent that the caller may upgrade become the controller's version."""
         only = call.access.nodes(nodes.FORCE_UPGRADE)
@@ -101,10 +109,12 @@ class NodeRoutes:
             self._configured(document)
         return envelope.OK
 
+    @operation(body=Membership)
     async def join_groups(self, call: Call) -> bytes:
         """Add nodes to groups; every id counts."""
         return await self._regroup(call, joining=True)
 
+    @operation(body=Membership)
     async def leave_groups(self, call: Call) -> bytes:
         """Take nodes out of groups; every id counts."""
         return await self._regroup(call, joining=False)

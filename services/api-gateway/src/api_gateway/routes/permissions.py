@@ -2,11 +2,14 @@
 
 import msgspec
 
+from api_gateway.asked.cloud import GrantAsked, NewPermissionGroup, Permissions
 from api_gateway.auth.permissions import ADMIN, SECTIONS
 from api_gateway.domain.fields import Fields, parse_array
+from api_gateway.operation import operation
 from api_gateway.public import envelope
+from api_gateway.public.access import Permission, Section
 from api_gateway.web import Call, Route, Routes
-from chassis.auth.groups import Groups
+from chassis.auth.groups import Groups, ResourceType, ShownGroup
 from contracts.identity import Grant
 
 
@@ -36,54 +39,66 @@ class PermissionRoutes:
             }
         return {root + path: verbs for root in ADMIN for path, verbs in paths.items()}
 
+    @operation(tuple[Section, ...])
     async def catalogue(self, _call: Call) -> bytes:
         """Every permission a group can have, by section."""
         body = [
-            {
-                "section": section,
-                "permissions": [{"name": name, "label": label} for name, label in named.items()],
-            }
+            Section(
+                section=section,
+                permissions=tuple(
+                    Permission(name=name, label=label) for name, label in named.items()
+                ),
+            )
             for section, named in SECTIONS.items()
         ]
         return envelope.ok(msgspec.json.encode(body))
 
+    @operation(tuple[ShownGroup, ...])
     async def list(self, _call: Call) -> bytes:
         """All groups."""
         return envelope.ok(msgspec.json.encode(await self._groups.shown()))
 
+    @operation(ShownGroup)
     async def get(self, call: Call) -> bytes:
         """One group."""
         return envelope.ok(msgspec.json.encode(await self._groups.one(call.path("name"))))
 
+    @operation(body=NewPermissionGroup)
     async def create(self, call: Call) -> bytes:
         """Make a group; its name stands in the body."""
         fields = await call.fields()
         await self._groups.create(fields.required_text("name"), _permissions(fields))
         return envelope.OK
 
+    @operation(body=Permissions, optional=True)
     async def create_named(self, call: Call) -> bytes:
         """Make a group; its name stands in the path."""
         await self._groups.create(call.path("name"), _permissions(await call.fields_or_none()))
         return envelope.OK
 
+    @operation(body=Permissions)
     async def replace(self, call: Call) -> bytes:
         """Give a group these permissions and no others."""
         await self._groups.replace(call.path("name"), _permissions(await call.fields()))
         return envelope.OK
 
+    @operation()
     async def delete(self, call: Call) -> bytes:
         """Remove a group, with its grants."""
         await self._groups.delete(call.path("name"))
         return envelope.OK
 
+    @operation(tuple[ResourceType, ...])
     async def resources(self, _call: Call) -> bytes:
         """What can be granted on single resources."""
         return envelope.ok(msgspec.json.encode([self._groups.resources]))
 
+    @operation(tuple[Grant, ...])
     async def grants(self, call: Call) -> bytes:
         """What a group is granted."""
         return envelope.ok(msgspec.json.encode(await self._groups.grants(call.path("name"))))
 
+    @operation(body=tuple[GrantAsked, ...])
     async def grant(self, call: Call) -> bytes:
         """Grant a group this and nothing else."""
         await self._groups.grant(call.path("name"), _grants(await call.raw()))

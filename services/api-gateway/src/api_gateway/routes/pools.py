@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from api_gateway.asked.pools import NewPool, PoolChanges
+from api_gateway.asked.values import ById, PerhapsById
 from api_gateway.catalogue import Catalogue
 from api_gateway.configuration import Configuration
 from api_gateway.contended import contended
@@ -13,9 +15,11 @@ from api_gateway.domain.fields import MissingField
 from api_gateway.domain.pool_request import read_pool
 from api_gateway.feasibility import Feasibility
 from api_gateway.happened import happened
+from api_gateway.operation import operation
 from api_gateway.outbox import Outbox
 from api_gateway.pool_store import PoolStore
 from api_gateway.public import envelope
+from api_gateway.public.pools import PublicPool
 from api_gateway.public.pools import pool as encode
 from api_gateway.reader import Reader
 from api_gateway.web import Call, Routes
@@ -58,6 +62,7 @@ class PoolRoutes:
             }
         }
 
+    @operation((PublicPool, list[PublicPool]), query=PerhapsById)
     async def get(self, call: Call) -> bytes:
         """All pools; with ``id`` one, flat."""
         identity = call.query("id")
@@ -66,6 +71,7 @@ class PoolRoutes:
         public = [encode(pool, members[pool.id]) for pool in known]
         return envelope.ok_list(public) if identity is None else envelope.ok(public[0])
 
+    @operation(PublicPool, body=NewPool)
     async def create(self, call: Call) -> bytes:
         """Make a pool; the answer is the pool."""
         given = read_pool(await call.fields())
@@ -84,6 +90,7 @@ class PoolRoutes:
         await self._announced()
         return envelope.ok(encode(document, ()))
 
+    @operation(query=ById, body=PoolChanges)
     async def update(self, call: Call) -> bytes:
         """Change the given parts; members that no longer fit are replaced."""
         identity = call.required_query("id")
@@ -101,6 +108,7 @@ class PoolRoutes:
         await self._announced()
         return envelope.OK
 
+    @operation(either=ById)
     async def delete(self, call: Call) -> bytes:
         """Remove a pool; what it keeps and nobody has claimed ends."""
         identity = call.query("id") or (await call.fields_or_none()).required_text("id")

@@ -1,18 +1,29 @@
 """``/api/v1/registry/vm``, ``/api/v1/registry/revert`` and ``/api/v1/registry/disk``."""
 
+from types import NoneType
+
 import msgspec
 
+from api_gateway.asked.templates import Reversion, TemplateQuery
+from api_gateway.asked.values import ById, Conditional
 from api_gateway.catalogue import Catalogue
 from api_gateway.domain.paging import read_page
 from api_gateway.entries import digest_of
 from api_gateway.listing import listing_of
+from api_gateway.operation import operation
 from api_gateway.projection import Projection
 from api_gateway.public import envelope
-from api_gateway.public.templates import brief, detailed
+from api_gateway.public.templates import (
+    BriefTemplate,
+    DetailedTemplate,
+    PublicTemplate,
+    brief,
+    detailed,
+)
 from api_gateway.public.templates import listed as short
-from api_gateway.registry_client import Asker, Registry
+from api_gateway.registry_client import Asker, Registry, RegistryDisk
 from api_gateway.replies import Reply
-from api_gateway.routes.lists import listed
+from api_gateway.routes.lists import LISTED, listed
 from api_gateway.sync import Sync
 from api_gateway.web import Call, Routes
 from contracts.templates import TemplateDocument
@@ -37,6 +48,12 @@ class TemplateRoutes:
             "/api/v1/registry/disk": {"GET": self.disk},
         }
 
+    @operation(
+        (DetailedTemplate, list[PublicTemplate], list[BriefTemplate]),
+        query=TemplateQuery,
+        headers=Conditional,
+        sends=LISTED,
+    )
     async def get(self, call: Call) -> bytes | Reply:
         """All templates, or one with its tags. The filter ``name`` and pages are ours."""
         identity = call.query("id")
@@ -50,6 +67,7 @@ class TemplateRoutes:
             chosen.sort(key=_place)
         return listed(call, listing_of(chosen, lambda t: _with_digest(encode(t)), page, _place))
 
+    @operation(either=ById)
     async def delete(self, call: Call) -> bytes:
         """Remove a template with all its tags from the registry; the nodes' caches stay."""
         identity = (await call.parameters()).required_text("id")
@@ -57,6 +75,7 @@ class TemplateRoutes:
         await self._catalogue.reread(identity)
         return envelope.OK
 
+    @operation(NoneType, either=Reversion)
     async def revert(self, call: Call) -> bytes:
         """Remove what is newer than a tag or version, which stays; with neither, the latest."""
         given = await call.parameters()
@@ -69,6 +88,7 @@ class TemplateRoutes:
         await self._catalogue.reread(identity)
         return envelope.ok(b"null")
 
+    @operation(RegistryDisk)
     async def disk(self, _call: Call) -> bytes:
         """The registry's storage, as of the last poll; asked for when that failed."""
         disk = self._registry.disk or await self._registry.read_disk()

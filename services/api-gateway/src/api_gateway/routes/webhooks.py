@@ -8,6 +8,14 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from api_gateway.asked.events import (
+    DeliveryQuery,
+    NewWebhook,
+    ReplayAsked,
+    Rotation,
+    WebhookChanges,
+)
+from api_gateway.asked.values import ById, PerhapsById
 from api_gateway.contended import contended
 from api_gateway.domain.fields import BadField, Fields
 from api_gateway.domain.moments import moment_of
@@ -21,9 +29,12 @@ from api_gateway.domain.webhook_request import (
 from api_gateway.endpoint_store import EndpointStore
 from api_gateway.event_reader import EventReader, Selection
 from api_gateway.happened import happened
+from api_gateway.operation import operation
 from api_gateway.outbox import Outbox
 from api_gateway.outgoing import Outgoing
 from api_gateway.public import envelope
+from api_gateway.public.cloud import TestSent
+from api_gateway.public.webhooks import PublicWebhook
 from api_gateway.public.webhooks import attempt as encode_attempt
 from api_gateway.public.webhooks import webhook as encode
 from api_gateway.web import Call, Routes
@@ -32,6 +43,7 @@ from chassis.errors import NotFound, Refused
 from contracts.events import EventHappened, EventKind
 from contracts.webhooks import (
     EVENT_LOG,
+    Attempt,
     EndpointChanged,
     EndpointDocument,
     EndpointStatus,
@@ -82,6 +94,7 @@ class WebhookRoutes:
             "/api/v1/webhook/deliveries": {"GET": self.deliveries},
         }
 
+    @operation((PublicWebhook, list[PublicWebhook]), query=PerhapsById)
     async def get(self, call: Call) -> bytes:
         """All webhooks; with ``id`` one."""
         identity, now = call.query("id"), self._clock.now()
@@ -89,6 +102,7 @@ class WebhookRoutes:
             return envelope.ok(encode(await self._known(identity), now))
         return envelope.ok_list([encode(known, now) for known in await self._endpoints.all()])
 
+    @operation(PublicWebhook, body=NewWebhook)
     async def create(self, call: Call) -> bytes:
         """Make a webhook: it gets every event from now on. The answer has the key, this once."""
         spec = read_new(await call.fields(), _new_secret())
@@ -104,6 +118,7 @@ class WebhookRoutes:
         await self._say(document.id, document.generation)
         return envelope.ok(encode(document, now, spec.secrets[0].value))
 
+    @operation(query=ById, body=WebhookChanges)
     async def update(self, call: Call) -> bytes:
         """Change the given parts; one that was disabled is given another chance."""
         identity = call.required_query("id")
@@ -115,6 +130,7 @@ class WebhookRoutes:
         await self._change(_changeable(identity), decide, call, EventKind.WEBHOOK_UPDATED)
         return envelope.OK
 
+    @operation(either=ById)
     async def delete(self, call: Call) -> bytes:
         """Send it nothing any more."""
         identity = call.query("id") or (await call.fields_or_none()).required_text("id")
@@ -123,6 +139,7 @@ class WebhookRoutes:
         )
         return envelope.OK
 
+    @operation(PublicWebhook, body=Rotation)
     async def rotate(self, call: Call) -> bytes:
         """Another key; the one before it signs too for ``overlap`` more seconds."""
         fields = await call.fields()
@@ -136,6 +153,7 @@ class WebhookRoutes:
         await self._change(identity, decide, call, EventKind.WEBHOOK_UPDATED)
         return envelope.ok(encode(await self._known(identity), now, secret))
 
+    @operation(TestSent, body=ById)
     async def test(self, call: Call) -> bytes:
         """Send it a WebhookTest, even if it is paused; the deliveries show what came of it."""
         identity = (await call.fields()).required_text("id")
@@ -145,8 +163,9 @@ class WebhookRoutes:
 
         known = await self._change(identity, decide, call)
         event_id = ping_id(identity, known.spec.pings + 1)
-        return envelope.ok(msgspec.json.encode({"event_id": event_id}))
+        return envelope.ok(msgspec.json.encode(TestSent(event_id=event_id)))
 
+    @operation(Replay, body=ReplayAsked)
     async def replay(self, call: Call) -> bytes:
         """Send events again that are in the log; they keep their ids."""
         fields = await call.fields()
@@ -163,6 +182,7 @@ class WebhookRoutes:
         known = await self._change(identity, decide, call)
         return envelope.ok(msgspec.json.encode(msgspec.to_builtins(_numbered(chosen, known))))
 
+    @operation(list[Attempt], query=DeliveryQuery)
     async def deliveries(self, call: Call) -> bytes:
         """The last attempts, newest first."""
         identity = call.required_query("id")

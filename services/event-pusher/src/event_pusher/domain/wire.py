@@ -8,7 +8,7 @@ from datetime import datetime
 import msgspec
 
 from contracts.events import EventDocument, public_event
-from contracts.webhooks import Mode
+from contracts.webhooks import CloudEvent, Mode
 
 _sorted = msgspec.json.Encoder(order="sorted").encode
 _encode = msgspec.json.Encoder().encode
@@ -55,16 +55,13 @@ def pack(document: EventDocument, machine: str) -> Parcel:
     )
 
 
-def _envelope(parcel: Parcel) -> dict[str, object]:
-    """``sequence`` is the CloudEvents extension of that name: ordered as text."""
-    return {
-        "specversion": "1.0",
-        "id": parcel.id,
-        "source": f"/corral/{parcel.machine}",
-        "type": f"corral.{parcel.kind}",
-        "subject": parcel.subject,
-        "time": parcel.at,
-        "datacontenttype": "application/json",
-        "sequence": f"{parcel.sequence:016d}",
-        "data": msgspec.Raw(parcel.plain),
-    }
+def _envelope(parcel: Parcel) -> CloudEvent:
+    return CloudEvent(
+        id=parcel.id,
+        source=f"/corral/{parcel.machine}",
+        type=f"corral.{parcel.kind}",
+        subject=parcel.subject,
+        time=parcel.at,
+        sequence=f"{parcel.sequence:016d}",
+        data=msgspec.Raw(parcel.plain),
+    )

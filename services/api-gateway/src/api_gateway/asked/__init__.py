@@ -1,0 +1,1 @@
+"""What requests carry, for the API's description: ``domain`` reads it leniently, field by field."""

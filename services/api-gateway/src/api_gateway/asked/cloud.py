@@ -1,0 +1,123 @@
+"""Requests about the cloud itself, its logs and who may use it."""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from api_gateway.asked.values import Text
+
+_MAC = "^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$"
+_NAME = "^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
+_SECONDS = "Seconds from now that it is good for."
+
+
+class MacQuery(msgspec.Struct, kw_only=True):
+    """One of ``count``, ``in_use``, ``limit`` and ``last`` at least."""
+
+    count: Annotated[str, msgspec.Meta(description="On, unless ``0`` or ``false``.")] | None = None
+    in_use: Annotated[str, msgspec.Meta(description="On, unless ``0`` or ``false``.")] | None = None
+    limit: Annotated[int, msgspec.Meta(ge=1, le=10_000)] | None = None
+    last: (
+        Annotated[str, msgspec.Meta(pattern=_MAC, description="The last one of the page before.")]
+        | None
+    ) = None
+
+
+class SettingsAsked(msgspec.Struct, kw_only=True):
+    """What is not given stays."""
+
+    registry_address: (
+        Annotated[
+            str,
+            msgspec.Meta(
+                pattern="^(https?://[a-z0-9][a-z0-9.-]{0,60}(:[1-9][0-9]{0,3})?/?)?$",
+                description="For nodes and new instances; empty: the gateway's own again.",
+            ),
+        ]
+        | None
+    ) = None
+    central_logging: bool | None = None
+
+
+class ServiceQuery(msgspec.Struct, kw_only=True):
+    """One service, or all."""
+
+    service: str | None = None
+
+
+class LogQuery(msgspec.Struct, kw_only=True):
+    """One service, and how much of its newest lines."""
+
+    service: Text
+    lines: Annotated[int, msgspec.Meta(ge=0)] | None = None
+
+
+class LogFileQuery(LogQuery, kw_only=True):
+    """One file of it; without ``file`` the newest."""
+
+    file: str | None = None
+
+
+class RangeHeader(msgspec.Struct, kw_only=True):
+    """A part of a file."""
+
+    range: str | None = msgspec.field(name="Range", default=None)
+
+
+class VmLogQuery(msgspec.Struct, kw_only=True):
+    """The uuid of a VM, and one of its files."""
+
+    id: Annotated[str, msgspec.Meta(pattern=_NAME)]
+    name: Annotated[str, msgspec.Meta(pattern=_NAME)] | None = None
+
+
+class NewKey(msgspec.Struct, kw_only=True):
+    """A user's key, made here unless the public half is given."""
+
+    id: Text
+    ttl: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1, description=_SECONDS)]
+    groups: tuple[Text, ...]
+    public_key: Annotated[str, msgspec.Meta(description="PKIX DER in base64.")] | None = (
+        msgspec.field(name="publicKey", default=None)
+    )
+
+
+class KeyChanges(msgspec.Struct, kw_only=True):
+    """What is not given stays."""
+
+    id: Text
+    ttl: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1, description=_SECONDS)] | None = None
+    groups: tuple[Text, ...] | None = None
+
+
+class HandAsked(msgspec.Struct, kw_only=True):
+    """Names the key."""
+
+    id: Text
+
+
+class ShakeAsked(HandAsked, kw_only=True):
+    """The secret that the key has opened."""
+
+    secret: Text
+
+
+class Permissions(msgspec.Struct, kw_only=True):
+    """Names of permissions; none when it is missing."""
+
+    permissions: tuple[Text, ...] | None = None
+
+
+class NewPermissionGroup(Permissions, kw_only=True):
+    """A permission group."""
+
+    name: Text
+
+
+class GrantAsked(msgspec.Struct, kw_only=True):
+    """What a group may do with one resource."""
+
+    id: Text
+    id_type: Literal["id"] | None = None
+    type: Text
+    permissions: tuple[str, ...] | None = None

@@ -1,0 +1,93 @@
+"""Requests about the event log and its receivers."""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from api_gateway.asked.values import Moment, Sequence, Text
+from api_gateway.domain.webhook_request import LONGEST_OVERLAP
+from contracts.events import EventKind, EventType
+from contracts.webhooks import Mode, Outcome
+
+_KEY = "^whsec_[A-Za-z0-9+/]{40,84}$"
+_URL = "^https?://[a-z0-9][a-z0-9.-]{0,60}(:[1-9][0-9]{0,3})?(/[A-Za-z0-9/._-]*)?$"
+_Kinds = Annotated[str, msgspec.Meta(description="Kinds of event, separated by commas.")]
+
+
+class FollowQuery(msgspec.Struct, kw_only=True):
+    """Filters of what happens; all must hold."""
+
+    name: _Kinds | None = None
+    kind: Annotated[str, msgspec.Meta(description="Another name of ``name``.")] | None = None
+    subject: (
+        Annotated[str, msgspec.Meta(description="Of an instance, node, group or template.")] | None
+    ) = None
+    type: EventType | None = None
+    after: Annotated[Sequence, msgspec.Meta(description="Events behind this one.")] | None = None
+
+
+class FollowHeaders(msgspec.Struct, kw_only=True):
+    """Where an interrupted stream goes on; it wins over ``after``."""
+
+    last_event_id: Sequence | None = msgspec.field(name="Last-Event-ID", default=None)
+
+
+class ExportQuery(FollowQuery, kw_only=True):
+    """Filters of the log; ``since`` inclusive, ``until`` exclusive."""
+
+    since: Moment | None = None
+    until: Moment | None = None
+    before: Sequence | None = None
+    limit: Sequence | None = None
+
+
+class EventQuery(ExportQuery, kw_only=True):
+    """Filters of the log, and how much of it."""
+
+    limit: Annotated[int, msgspec.Meta(ge=0, le=1000)] | None = None
+    order: Literal["asc", "desc"] | None = None
+
+
+class WebhookChanges(msgspec.Struct, kw_only=True):
+    """What is not given stays. ``kinds`` empty: all."""
+
+    url: Annotated[str, msgspec.Meta(pattern=_URL)] | None = None
+    description: Annotated[str, msgspec.Meta(max_length=1000)] | None = None
+    kinds: tuple[EventKind, ...] | None = None
+    mode: Mode | None = None
+    enabled: bool | None = None
+
+
+class NewWebhook(WebhookChanges, kw_only=True):
+    """A receiver of events; a key is made unless it brings one."""
+
+    url: Annotated[str, msgspec.Meta(pattern=_URL)]
+    secret: Annotated[str, msgspec.Meta(pattern=_KEY)] | None = None
+
+
+class Rotation(msgspec.Struct, kw_only=True):
+    """Another key, made unless it is given; the one before signs for ``overlap`` more seconds."""
+
+    id: Text
+    secret: Annotated[str, msgspec.Meta(pattern=_KEY)] | None = None
+    overlap: Annotated[int, msgspec.Meta(ge=0, le=LONGEST_OVERLAP)] | None = None
+
+
+class ReplayAsked(msgspec.Struct, kw_only=True):
+    """Exactly one of: an event, sequences, times, what was given up."""
+
+    id: Text
+    event_id: str | None = None
+    first: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)] | None = None
+    last: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)] | None = None
+    since: Moment | None = None
+    until: Moment | None = None
+    failed: bool | None = None
+
+
+class DeliveryQuery(msgspec.Struct, kw_only=True):
+    """Attempts at one webhook."""
+
+    id: Text
+    event_id: str | None = None
+    outcome: Outcome | None = None

@@ -1,0 +1,42 @@
+"""Requests about warm pools."""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from api_gateway.asked.instances import OverridesAsked
+from api_gateway.asked.values import Priority, Size, Text
+
+_TIME = "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"
+_Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+
+class ShiftAsked(msgspec.Struct, kw_only=True, rename={"begin": "from", "end": "to"}):
+    """Another size at certain hours."""
+
+    days: Annotated[tuple[_Day, ...], msgspec.Meta(min_length=1)]
+    begin: Annotated[str, msgspec.Meta(pattern=_TIME, examples=["07:30"])]
+    end: Annotated[str, msgspec.Meta(pattern=_TIME)]
+    size: Size
+
+
+class PoolChanges(msgspec.Struct, kw_only=True):
+    """What is not given stays."""
+
+    name: Text | None = None
+    vmid: Text | None = None
+    tag: str | None = None
+    group_id: str | None = None
+    size: Size | None = None
+    priority: Priority | None = None
+    overrides: OverridesAsked | None = None
+    time_zone: Annotated[str, msgspec.Meta(examples=["Europe/Berlin"])] | None = None
+    schedule: Annotated[tuple[ShiftAsked, ...], msgspec.Meta(max_length=100)] | None = None
+
+
+class NewPool(PoolChanges, kw_only=True):
+    """A warm pool."""
+
+    name: Text
+    vmid: Text
+    size: Size

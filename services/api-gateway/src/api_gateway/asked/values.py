@@ -1,0 +1,68 @@
+"""Values that several requests share."""
+
+from typing import Annotated, TypeAlias
+
+import msgspec
+
+from api_gateway.domain.fields import MAX_INTEGER
+from api_gateway.domain.paging import MAX_LIMIT
+from api_gateway.domain.start_request import MAX_COUNT, MAX_PRIORITY
+from contracts.instances import MetadataValue
+
+_BASE64 = "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
+
+Text: TypeAlias = Annotated[str, msgspec.Meta(min_length=1)]
+Base64: TypeAlias = Annotated[
+    str, msgspec.Meta(pattern=_BASE64, extra_json_schema={"contentEncoding": "base64"})
+]
+Whole: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=MAX_INTEGER)]
+Positive: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=MAX_INTEGER)]
+Port: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=65535)]
+Priority: TypeAlias = Annotated[
+    int, msgspec.Meta(ge=1, le=MAX_PRIORITY, description="The lower, the sooner.")
+]
+Sequence: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+Moment: TypeAlias = Annotated[
+    str,
+    msgspec.Meta(
+        description="RFC 3339 with an offset, or seconds since 1970.",
+        examples=["2026-01-31T12:00:00Z"],
+        pattern=(
+            r"^([0-9]{1,10}|20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])"
+            r"T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z)$"
+        ),
+    ),
+]
+Metadata: TypeAlias = dict[
+    Annotated[str, msgspec.Meta(min_length=1, pattern="^[^\\u0000]+$")], MetadataValue
+]
+Size: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=MAX_COUNT)]
+Ids: TypeAlias = Annotated[tuple[Text, ...], msgspec.Meta(min_length=1)]
+
+
+class ById(msgspec.Struct, kw_only=True):
+    """Names one."""
+
+    id: Text
+
+
+class PerhapsById(msgspec.Struct, kw_only=True):
+    """Names one; without it all are meant."""
+
+    id: str | None = None
+
+
+class Page(msgspec.Struct, kw_only=True):
+    """A part of a list."""
+
+    limit: Annotated[int, msgspec.Meta(ge=1, le=MAX_LIMIT)] | None = None
+    after: (
+        Annotated[str, msgspec.Meta(description="The cursor that ``Link`` of the page before has.")]
+        | None
+    ) = None
+
+
+class Conditional(msgspec.Struct, kw_only=True):
+    """Asks for nothing while nothing has moved."""
+
+    if_none_match: str | None = msgspec.field(name="If-None-Match", default=None)

@@ -1,0 +1,1 @@
+"""What services tell each other and what webhooks get: AsyncAPI 3, made from the contracts."""
