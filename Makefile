@@ -16,6 +16,7 @@ ARGS ?=
 # the long ones, first.
 WORKERS ?= --numprocesses=2 --dist=loadscope --no-loadscope-reorder --maxprocesses=2
 QEMU ?= yes
+MINUTES ?= 10
 
 SETUP := deploy/setup
 MEMBERS := libs/contracts libs/chassis libs/client services/api-gateway services/scheduler \
@@ -25,7 +26,8 @@ QEMU_PACKAGES := qemu-system-x86 qemu-utils e2fsprogs zstd
 HOUSE_RULES := tests/unit/embedded/test_house_rules.py
 WITH_DATA := $(if $(DATA),--data "$(DATA)")
 
-.PHONY: help setup run stop test test-programs check e2e messages metrics calls dashboards requirements clean
+.PHONY: help setup run stop test test-programs check e2e fuzz messages metrics calls dashboards \
+	requirements clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-zA-Z0-9%-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,6 +70,9 @@ check: setup ## format, lint, types, import rules, size of files
 
 e2e: test-programs ## only the tests of the whole, as a user runs it
 	@exec $(RUN) -m pytest tests/e2e $(ARGS)
+
+fuzz: setup ## calls by chance, new ones each time, for MINUTES (10); ARGS for pytest
+	@CORRAL_FUZZ_SECONDS=$$(( $(MINUTES) * 60 )) exec $(RUN) -m pytest tests/fuzz --capture=no $(ARGS)
 
 bench-%: setup ## one measurement (ARGS="…"), see tests/bench
 	@exec $(RUN) -m tests.bench.$* $(ARGS)

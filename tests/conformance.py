@@ -14,13 +14,13 @@ _EVENTS = "PublicEvent"
 
 
 class Conformance:
-    """Hold a gateway's answers against what it says of itself; ``broken`` tells what differs.
+    """Hold a gateway's answers against what it says of itself; ``check`` tells what differs.
 
     To be made before the gateway starts; ``learn`` makes it begin.
     """
 
     def __init__(self, gateway: Gateway) -> None:
-        self.broken: list[str] = []
+        self._broken: list[str] = []
         self._rules: Rules | None = None
         gateway._server._runner.app.middlewares.append(self._watch)
 
@@ -28,12 +28,16 @@ class Conformance:
         """Take the document."""
         self._rules = rules_of(document)
 
+    def check(self) -> None:
+        """AssertionError when there is anything."""
+        assert not self._broken, "\n".join(self._broken)
+
     @web.middleware
     async def _watch(self, request: web.Request, handler: Any) -> web.StreamResponse:
         response = await handler(request)
         wrong = self._rules.problem(request, response) if self._rules else ""
         if wrong:
-            self.broken.append(f"{request.method} {request.rel_url}: {wrong}")
+            self._broken.append(f"{request.method} {request.rel_url}: {wrong}")
         return response
 
 

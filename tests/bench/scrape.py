@@ -12,7 +12,7 @@ import msgspec
 
 from api_gateway.exporter.exporter import Exporter
 from api_gateway.projection import Projection
-from api_gateway.registry_client import Disk, Registry
+from api_gateway.registry_client import Registry, RegistryDisk
 from chassis.clock import SystemClock
 from contracts.groups import GroupDocument
 from contracts.instances import InstanceState
@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--instances", type=int, default=10_000)
     chosen = parser.parse_args()
     registry = Registry("http://127.0.0.1:9", 1)
-    registry.disk = Disk(free=1, total=2)
+    registry.disk = RegistryDisk(free=1, total=2)
     projection = filled(chosen.nodes, chosen.instances)
     seconds, page = [], b""
     for _ in range(_ROUNDS):

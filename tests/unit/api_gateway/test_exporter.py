@@ -7,7 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from api_gateway.exporter.exporter import Exporter
 from api_gateway.projection import Projection
-from api_gateway.registry_client import Disk, Registry
+from api_gateway.registry_client import Registry, RegistryDisk
 from contracts.groups import GroupDocument
 from contracts.instances import InstanceState
 from contracts.nodes import NodeState, NodeUsage
@@ -100,7 +100,7 @@ def full(page):
     page.projection.groups.replace([GroupDocument(id="g1", name="builders")])
     page.node(spec=node_spec(groups=("g1",)))
     page.projection.templates.stored(a_template())
-    page.registry.running, page.registry.disk = True, Disk(free=30, total=100)
+    page.registry.running, page.registry.disk = True, RegistryDisk(free=30, total=100)
     page.instance("i1", InstanceState.STARTED, spec=instance_spec(group_id="g1"), node_id="n1")
     return page
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from api_gateway.openapi.schemas import Schema, Schemas
-from api_gateway.operation import JSON, Operation
+from api_gateway.operation import ANY, JSON, Operation
 from api_gateway.public.problem import PROBLEM, Problem
 
 RESPONSES = "#/components/responses/"
@@ -80,7 +80,7 @@ def answers(said: Operation, schemas: Schemas, *, guarded: bool) -> Mapping[str,
         _OK: {
             "description": "Done, or FAIL with the reason." if said.enveloped else "Done.",
             "headers": _headers(said.sends),
-            "content": {media: _content(media, said, schemas) for media in said.media},
+            "content": _contents(said, schemas),
         }
     }
     if said.cacheable:
@@ -98,7 +98,7 @@ def answers(said: Operation, schemas: Schemas, *, guarded: bool) -> Mapping[str,
 
 def _own(code: int, text: str, said: Operation, schemas: Schemas) -> Schema:
     """A status that only some calls have: one of success is like 200, any other a failure."""
-    if said.raw or code < HTTPStatus.BAD_REQUEST:
+    if said.raw or ANY in said.media or code < HTTPStatus.BAD_REQUEST:
         media = said.media[-1]
         content = {media: _content(media, said, schemas)}
     else:
@@ -107,6 +107,12 @@ def _own(code: int, text: str, said: Operation, schemas: Schemas) -> Schema:
             PROBLEM: {"schema": schemas.of(Problem)},
         }
     return {"description": text, "headers": _HEADER, "content": content}
+
+
+def _contents(said: Operation, schemas: Schemas) -> Mapping[str, Schema]:
+    """Also a stream or a file that cannot be had is 200 with FAIL."""
+    found = {media: _content(media, said, schemas) for media in said.media}
+    return found if JSON in found or said.raw else {**found, JSON: {"schema": schemas.of(Failure)}}
 
 
 def _content(media: str, said: Operation, schemas: Schemas) -> Schema:

@@ -32,6 +32,7 @@ function typeOf(schema) {
   if (schema.$ref) return nameOf(schema);
   if ("const" in schema) return JSON.stringify(schema.const);
   if (schema.enum) return schema.enum.map((value) => JSON.stringify(value)).join(" | ");
+  if (schema.allOf) return typeOf(schema.allOf[0]);
   const options = schema.anyOf || schema.oneOf;
   if (options) return options.map(typeOf).join(" | ");
   if (schema.type === "array") return `[${typeOf(schema.items || {})}]`;

@@ -7,7 +7,10 @@ from api_gateway.public.access import Login
 from api_gateway.web import Call, Routes
 from chassis.auth.authenticator import Authenticator
 
-_LIMITED = {429: "too many failed logins from this address"}
+_LIMITED = {
+    401: "Nobody has that key, or the secret is not its.",
+    429: "Too many failed logins from this address.",
+}
 
 
 class LoginRoutes:

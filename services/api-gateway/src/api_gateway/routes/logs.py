@@ -12,7 +12,7 @@ from api_gateway.web import Call, Routes
 from chassis.streams import EVENT_STREAM, Stream
 
 _VM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-_PARTS = {206: "the part of the file that ``Range`` asks for", 416: "there is no such part"}
+_PARTS = {206: "The part of the file that ``Range`` asks for.", 416: "There is no such part."}
 
 
 class LogRoutes:

@@ -1,0 +1,36 @@
+"""How long chance may try: a few fixed tries with the tests, minutes of new ones by `make fuzz`."""
+
+import os
+import time
+from collections.abc import Iterator
+
+from hypothesis import HealthCheck, Phase, settings
+
+_SECONDS = float(os.environ.get("CORRAL_FUZZ_SECONDS", "0"))
+
+LONG = _SECONDS > 0
+"""Whether new tries are made each time."""
+
+
+def rounds(share: float) -> Iterator[int]:
+    """One round, or as many as begin within this share of the given time."""
+    end = time.monotonic() + _SECONDS * share
+    yield 0
+    number = 1
+    while time.monotonic() < end:
+        yield number
+        number += 1
+
+
+def tries(few: int, many: int, **given: int) -> settings:
+    """``few`` that are always the same, or ``many``."""
+    phases = (Phase.generate, Phase.shrink) if LONG else (Phase.generate,)
+    return settings(
+        max_examples=many if LONG else few,
+        derandomize=not LONG,
+        database=None,
+        deadline=None,
+        phases=phases,
+        suppress_health_check=list(HealthCheck),
+        **given,
+    )

@@ -1,0 +1,73 @@
+"""The documented life of instances as a model, and what of it can be asked of a cloud."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+GONE = ""
+NEXT: dict[str, set[str]] = {
+    "Scheduling": {"Pulling", "Started", "Error", "Terminating", "Terminated", GONE},
+    "Pulling": {"Scheduling", "Started", "Error", "Terminating", "Terminated", GONE},
+    "Started": {"Stopping", "Stopped", "Error", "Terminating", "Terminated", GONE},
+    "Stopping": {"Stopped", "Started", "Error", "Terminating", "Terminated", GONE},
+    "Stopped": {"Stopping", "Started", "Error", "Terminating", "Terminated", GONE},
+    "Error": {"Started", "Terminating", "Terminated", GONE},
+    "Terminating": {"Terminated", GONE},
+    "Terminated": {GONE},
+    GONE: set(),
+}
+"""Documented: where an instance may be next, looked at now and then."""
+
+ENDED = frozenset({"Terminating", "Terminated", GONE})
+
+
+@dataclass
+class Instance:
+    """What was asked of one. ``ending``: by a call; ``mortal``: it has a time to live."""
+
+    labels: dict[str, Any]
+    mortal: bool = False
+    ending: bool = False
+    seen: str = "Scheduling"
+
+    def see(self, state: str) -> None:
+        """It is in this state now; AssertionError when that cannot be."""
+        if state != self.seen:
+            assert state in _reachable(self.seen), f"{self.seen} became {state}"
+        if self.ending:
+            assert state in ENDED, f"{state} after it was terminated"
+        elif not self.mortal:
+            assert state not in ENDED, f"{state}, and nobody has ended it"
+        self.seen = state
+
+
+@dataclass
+class Model:
+    """Everything that was asked of a cloud and accepted."""
+
+    instances: dict[str, Instance] = field(default_factory=dict)
+    keys: dict[str, tuple[dict[str, Any], list[str]]] = field(default_factory=dict)
+    groups: dict[str, set[str]] = field(default_factory=dict)
+    silent: set[str] = field(default_factory=set)
+    drained: set[str] = field(default_factory=set)
+
+    def started(self, ids: list[str], wish: dict[str, Any]) -> None:
+        """A start was accepted."""
+        labels = {name: wish[name] for name in ("name", "external_id", "metadata") if name in wish}
+        for identity in ids:
+            assert identity not in self.instances, "an id was given twice"
+            self.instances[identity] = Instance(dict(labels), mortal="ttl" in wish)
+
+    def lasting(self) -> dict[str, Instance]:
+        """Those that must be there."""
+        return {i: one for i, one in self.instances.items() if not (one.ending or one.mortal)}
+
+
+def _reachable(state: str) -> set[str]:
+    """Where an instance may be when it is looked at again, some steps later."""
+    found: set[str] = set()
+    todo = [state]
+    while todo:
+        new = NEXT[todo.pop()] - found
+        found |= new
+        todo += new
+    return found

@@ -1,0 +1,144 @@
+"""Calls that the description allows, and calls that it does not, to a cloud as a user runs it.
+
+Whatever is asked: never an internal error, never a word about what is inside, and every answer is
+one that the description has.
+"""
+
+import asyncio
+import random
+import re
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+import schemathesis
+from hypothesis import given, seed
+from hypothesis import strategies as st
+from schemathesis import Case, GenerationMode, Response
+from schemathesis.checks import CHECKS, load_all_checks
+from schemathesis.schemas import APIOperation, BaseSchema
+
+from tests.all_in_one import AllInOne, all_in_one
+from tests.fuzz.effort import LONG, rounds, tries
+from tests.fuzz.world import World
+
+ENDLESS = "text/event-stream"
+INSIDE = re.compile(
+    r"traceback|\.py\b|site-packages|pymongo|mongo|amqp|rabbit|bson|errno|<class|object at 0x"
+    r"|\b(?!base64\.)\w+(?<!CorruptInput)(Error|Exception)\b",
+    re.IGNORECASE,
+)
+CROSS_FIELD = re.compile(
+    r"required field is missing|one of event_id, failed|count or in_use, or limit or last"
+    r"|each host_port at most once|the name of a time zone|a cursor as a list gave it"
+    r"|at least one key|for a request of this size|kinds of event, not"
+)
+"""Refusals of what single fields allow: rules that JSON Schema does not say."""
+
+CHECKED = (
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_headers_conformance",
+    "response_schema_conformance",
+)
+
+pytestmark = pytest.mark.filterwarnings("default")
+
+
+@pytest.fixture(scope="module")
+async def cloud(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[AllInOne]:
+    """Everything in one process, with simulated VMs."""
+    folder = tmp_path_factory.mktemp("fuzzed") / "data"
+    async with all_in_one(folder, driver="simulated", max_vm_count=20) as cloud:
+        await cloud.start()
+        yield cloud
+
+
+@pytest.fixture(scope="module")
+def world(cloud: AllInOne) -> World:
+    return World(cloud.address)
+
+
+@pytest.fixture(scope="module")
+def described(cloud: AllInOne) -> BaseSchema:
+    load_all_checks()
+    return schemathesis.openapi.from_url(f"{cloud.address}/openapi.json")
+
+
+class Fuzz:
+    """Makes calls and holds the answers against the rules."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.codes: Counter[int] = Counter()
+        self.calls = 0
+
+    def round(self, described: BaseSchema, number: int) -> None:
+        """A few calls of each operation, as described and otherwise."""
+        for operation in finite(described):
+            self.world.refresh()
+            self.try_out(operation, GenerationMode.POSITIVE, number)
+            if takes_anything(operation):
+                self.try_out(operation, GenerationMode.NEGATIVE, number)
+
+    def try_out(self, operation: APIOperation, mode: GenerationMode, number: int) -> None:
+        cases = operation.as_strategy(generation_mode=mode)
+
+        @tries(few=4, many=25)
+        @given(cases, st.integers(0, 2**32))
+        def run(case: Case, chance: int) -> None:
+            self._call(case, random.Random(chance), described=mode is GenerationMode.POSITIVE)
+
+        if LONG:
+            run = seed(number)(run)
+        run()
+
+    def _call(self, case: Case, chance: random.Random, *, described: bool) -> None:
+        path = case.operation.path
+        for place in (case.query, case.body):
+            self.world.put_in(path, place, chance)
+        if chance.random() < 0.2:
+            case.headers["Accept"] = "application/problem+json"
+        response = case.call(session=self.world.http, timeout=30)
+        self.calls += 1
+        self.codes[response.status_code] += 1
+        self._hold(case, response, described)
+
+    def _hold(self, case: Case, response: Response, described: bool) -> None:
+        text, where = response.content.decode(errors="replace"), case.as_curl_command()
+        assert response.status_code < 500, f"{where}: {text}"
+        if case.operation.tags and not {"Description", "Logs"} & set(case.operation.tags):
+            found = INSIDE.search(text)
+            assert found is None, f"{where}: tells {found.group()!r}: {text[:2000]}"
+        if described and response.status_code == 400:
+            assert CROSS_FIELD.search(text), f"{where}: {text}"
+        case.validate_response(response, checks=list(CHECKS.get_by_names(CHECKED)))
+
+
+def takes_anything(operation: APIOperation) -> bool:
+    """Whether anything that is given can be wrong."""
+    said = operation.definition.raw
+    return "requestBody" in said or bool(said["parameters"])
+
+
+def finite(described: BaseSchema) -> Iterator[APIOperation]:
+    """Every operation, but for those whose answers have no end."""
+    for found in described.get_all_operations():
+        operation = found.ok()
+        answer = operation.definition.raw["responses"]["200"]
+        if ENDLESS not in answer.get("content", {}):
+            yield operation
+
+
+@pytest.mark.timeout(1800 if LONG else 300)
+async def test_whatever_is_asked_is_answered_as_described(
+    cloud: AllInOne, world: World, described: BaseSchema
+):
+    fuzz = Fuzz(world)
+    for number in rounds(share=0.6):
+        await asyncio.to_thread(fuzz.round, described, number)
+    print(f"\n{fuzz.calls} calls: {dict(fuzz.codes)}")
+    assert cloud.pid is not None, cloud.output
+    assert await asyncio.to_thread(world.is_ready)
+    assert "request.failed" not in cloud.output
+    assert "Traceback" not in cloud.output
