@@ -14,6 +14,7 @@ import pytest
 import schemathesis
 from hypothesis import given, seed
 from hypothesis import strategies as st
+from hypothesis.errors import Unsatisfiable
 from schemathesis import Case, GenerationMode, Response
 from schemathesis.checks import CHECKS, load_all_checks
 from schemathesis.schemas import APIOperation, BaseSchema
@@ -72,6 +73,7 @@ class Fuzz:
         self.world = world
         self.codes: Counter[int] = Counter()
         self.calls = 0
+        self.failures: list[str] = []
 
     def round(self, described: BaseSchema, number: int) -> None:
         """A few calls of each operation, as described and otherwise."""
@@ -91,7 +93,12 @@ class Fuzz:
 
         if LONG:
             run = seed(number)(run)
-        run()
+        try:
+            run()
+        except Unsatisfiable:
+            assert mode is GenerationMode.NEGATIVE  # there is nothing to be wrong with
+        except Exception as error:
+            self.failures.append(f"{operation.label}: {error}")
 
     def _call(self, case: Case, chance: random.Random, *, described: bool) -> None:
         path = case.operation.path
@@ -142,3 +149,4 @@ async def test_whatever_is_asked_is_answered_as_described(
     assert await asyncio.to_thread(world.is_ready)
     assert "request.failed" not in cloud.output
     assert "Traceback" not in cloud.output
+    assert not fuzz.failures, "\n\n".join(dict.fromkeys(fuzz.failures))

@@ -121,13 +121,20 @@ async def test_a_connection_closed_while_idle_costs_no_delivery():
         assert server.connections == 2
 
 
-@pytest.mark.parametrize("answer", [None, b"no HTTP at all\r\n\r\n", b"HTTP/1.1 200 OK\r\nCon"])
-async def test_what_is_no_answer_is_a_failure(answer):
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (None, "closed by the receiver"),
+        (b"no HTTP at all\r\n\r\n", "not HTTP"),
+        (b"HTTP/1.1 200 OK\r\nCon", "not HTTP"),
+    ],
+)
+async def test_what_is_no_answer_is_a_failure(answer, told):
     answer = answer + b"Connection: close" if answer == b"HTTP/1.1 200 OK\r\nCon" else answer
     async with answering(answer) as (_, sender, url):
         outcome = await sender.send(url, b"{}", {})
         assert (outcome.arrived, outcome.status) == (False, 0)
-        assert outcome.error.startswith("Broken")
+        assert outcome.error.startswith(told)
 
 
 async def test_retry_after_is_told_in_seconds():
@@ -141,13 +148,13 @@ async def test_nobody_there_is_a_failure():
     async with answering() as (_, sender, _url):
         outcome = await sender.send(f"http://127.0.0.1:{free_port()}/events", b"{}", {})
     assert not outcome.arrived
-    assert "Connection" in outcome.error
+    assert outcome.error == "Connection refused"
 
 
 async def test_silence_ends_at_the_time_limit():
     async with answering(b"", timeout=0.05) as (_, sender, url):
         outcome = await sender.send(url, b"{}", {})
-        assert outcome.error.startswith("TimeoutError")
+        assert outcome.error == "no answer within 0.05 s"
 
 
 async def test_plain_text_behind_https_is_a_failure():

@@ -74,9 +74,9 @@ class Post:
             keys = endpoint.keys(now)
             headers = signature.headers(keys, parcel.id, int(now.timestamp()), body)
             reply = await self._sender.send(spec.url, body, headers, TYPES[spec.mode])
-        except Exception as error:
+        except Exception:
             _log.exception("delivery.send_failed", endpoint=endpoint.id)
-            reply = Reply(error=repr(error))
+            reply = Reply(error="the request could not be made")
         taken = self._clock.monotonic() - began
         return Sent(reply=reply, at=now, milliseconds=round(taken * 1000))
 

@@ -16,6 +16,7 @@ from event_pusher.connection import Answer, Broken, Connection
 from event_pusher.domain.schedule import wish_of
 
 _USER_AGENT = "corral-event-pusher"
+_LONGEST_ERROR = 200
 _SUCCESS = range(200, 300)
 _GONE = 410
 _BUSY = frozenset({429, 503})
@@ -101,9 +102,9 @@ class Sender:
             async with asyncio.timeout(self._timeout):
                 answer = await self._post(target, target.head + length + body)
         except TimeoutError:
-            return Reply(error=f"TimeoutError: no answer within {self._timeout:g} s")
+            return Reply(error=f"no answer within {self._timeout:g} s")
         except (OSError, UnicodeError) as error:
-            return Reply(error=f"{type(error).__name__}: {error}"[:200])
+            return Reply(error=_told(error)[:_LONGEST_ERROR])
         wish = wish_of(answer.retry_after, self._clock.now()) if answer.retry_after else None
         return Reply(status=answer.status, wish=wish, excerpt=answer.excerpt)
 
@@ -136,6 +137,11 @@ class Sender:
             with contextlib.suppress(OSError):
                 return await _connected(target, address)
         return await _connected(target, found[-1])
+
+
+def _told(error: OSError | UnicodeError) -> str:
+    """What went wrong in words: whoever made the webhook reads it, and knows no Python."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 async def _connected(target: Target, address: SocketAddress) -> Connection:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from api_gateway.asked.values import Text
+from api_gateway.asked.values import Text, Words
 
 _MAC = "^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$"
 _NAME = "^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
@@ -76,7 +76,7 @@ class NewKey(msgspec.Struct, kw_only=True):
 
     id: Text
     ttl: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1, description=_SECONDS)]
-    groups: tuple[Text, ...]
+    groups: Words
     public_key: Annotated[str, msgspec.Meta(description="PKIX DER in base64.")] | None = (
         msgspec.field(name="publicKey", default=None)
     )
@@ -87,7 +87,7 @@ class KeyChanges(msgspec.Struct, kw_only=True):
 
     id: Text
     ttl: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1, description=_SECONDS)] | None = None
-    groups: tuple[Text, ...] | None = None
+    groups: Words | None = None
 
 
 class HandAsked(msgspec.Struct, kw_only=True):

@@ -9,7 +9,7 @@ from api_gateway.domain.webhook_request import LONGEST_OVERLAP
 from contracts.events import EventKind, EventType
 from contracts.webhooks import Mode, Outcome
 
-_KEY = "^whsec_[A-Za-z0-9+/]{40,84}$"
+_KEY = "^whsec_(?:[A-Za-z0-9+/]{4}){8,21}$"
 _URL = "^https?://[a-z0-9][a-z0-9.-]{0,60}(:[1-9][0-9]{0,3})?(/[A-Za-z0-9/._-]*)?$"
 _Kinds = Annotated[str, msgspec.Meta(description="Kinds of event, separated by commas.")]
 

@@ -9,6 +9,9 @@ from api_gateway.domain.paging import MAX_LIMIT
 from api_gateway.domain.start_request import MAX_COUNT, MAX_PRIORITY
 from contracts.instances import MetadataValue
 
+COMMAS = "x-commas"
+"""Marks an array that a query may have as one text, with commas between."""
+
 _BASE64 = "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
 
 Text: TypeAlias = Annotated[str, msgspec.Meta(min_length=1)]
@@ -37,6 +40,7 @@ Metadata: TypeAlias = dict[
     Annotated[str, msgspec.Meta(min_length=1, pattern="^[^\\u0000]+$")], MetadataValue
 ]
 Size: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=MAX_COUNT)]
+Words: TypeAlias = Annotated[tuple[Text, ...], msgspec.Meta(extra_json_schema={COMMAS: True})]
 Ids: TypeAlias = Annotated[tuple[Text, ...], msgspec.Meta(min_length=1)]
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from api_gateway.asked.values import COMMAS
 from api_gateway.auth.permissions import ANYBODY, NEEDS, OPEN, ROOTS
 from api_gateway.openapi.responses import HEADERS, TYPES, answers, shared
 from api_gateway.openapi.schemas import Schema, Schemas, bare
@@ -102,8 +103,14 @@ def _parameters(path: str, said: Operation, schemas: Schemas) -> list[Schema]:
             found += [
                 _parameter(name, place, schema, required=required and kind is not said.either)
                 for name, schema, required in schemas.fields(kind)
+                if kind is not said.either or _fits_a_query(schema)
             ]
     return found
+
+
+def _fits_a_query(schema: Schema) -> bool:
+    """Arrays of those calls come in the body, unless commas make a text of them."""
+    return schema.get("type") != "array" or COMMAS in schema
 
 
 def _parameter(name: str, place: str, schema: Schema, *, required: bool) -> Schema:
@@ -112,7 +119,7 @@ def _parameter(name: str, place: str, schema: Schema, *, required: bool) -> Sche
     if "description" in shown:
         found["description"] = shown.pop("description")
     if shown.get("type") == "array":
-        found["explode"] = True
+        found["explode"] = COMMAS not in shown
     return found
 
 
