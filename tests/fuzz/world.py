@@ -39,6 +39,7 @@ _BY_PATH = {
 }
 """What ``id`` names; but for the calls that take the one template away."""
 
+_ARRAYS = frozenset({"node_ids", "group_ids", "ids"})
 _OFTEN = 0.6
 _FEW = 3
 
@@ -46,16 +47,19 @@ _FEW = 3
 class World:
     """The ids of what is there; ``refresh`` makes anew what calls have ended."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, root_token: str) -> None:
         self.address = address
         self.http = requests.Session()
+        self.http.auth = (b"root", root_token.encode())
         self.known: dict[str, list[str]] = {}
 
     def ask(self, verb: str, path: str, body: Json = None) -> Json:
-        """The body of an answer; None when it was no success."""
+        """The body of an answer that must be a success."""
         url = self.address + path
         with self.http.request(verb, url, json=body, timeout=30) as answer:
-            return answer.json().get("body")
+            told = answer.json()
+            assert told["status"] == "OK", (verb, path, told)
+            return told.get("body")
 
     def is_ready(self) -> bool:
         """What the probe says."""
@@ -87,7 +91,7 @@ class World:
             kind = _BY_PATH.get(path) if name == "id" else _BY_FIELD.get(name)
             if self.known.get(kind or "") and chance.random() < _OFTEN:
                 some = chance.choice(self.known[kind or ""])
-                given[name] = [some] if isinstance(value, list | tuple) else some
+                given[name] = [some] if name in _ARRAYS else some
             elif name in {"count", "size"} and isinstance(value, int) and value > _FEW:
                 given[name] = _FEW
             elif name == "wait" and value is not None:

@@ -126,7 +126,7 @@ async def test_a_connection_closed_while_idle_costs_no_delivery():
     [
         (None, "closed by the receiver"),
         (b"no HTTP at all\r\n\r\n", "not HTTP"),
-        (b"HTTP/1.1 200 OK\r\nCon", "not HTTP"),
+        (b"HTTP/1.1 200 OK\r\nCon", "closed by the receiver"),
     ],
 )
 async def test_what_is_no_answer_is_a_failure(answer, told):

@@ -3,6 +3,8 @@
 import asyncio
 import base64
 import contextlib
+import os
+import socket
 import ssl
 from collections.abc import Mapping
 from functools import cache, lru_cache
@@ -141,7 +143,10 @@ class Sender:
 
 def _told(error: OSError | UnicodeError) -> str:
     """What went wrong in words: whoever made the webhook reads it, and knows no Python."""
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+    if not isinstance(error, OSError) or not error.errno:
+        return str(error)
+    own = isinstance(error, ssl.SSLError | socket.gaierror)  # their numbers are not the system's
+    return (error.strerror or str(error)) if own else os.strerror(error.errno)
 
 
 async def _connected(target: Target, address: SocketAddress) -> Connection:
