@@ -20,6 +20,22 @@ class RegistryUnreachable(Refused):
     """registry unreachable"""
 
 
+def unreachable(error: Exception) -> RegistryUnreachable:
+    """What went wrong, in words for callers; the log of the poll has the error itself."""
+    match error:
+        case TimeoutError():
+            reason = "it did not answer in time"
+        case aiohttp.ClientConnectorError():
+            reason = "no connection to it"
+        case msgspec.MsgspecError():
+            reason = "its answer was not understood"
+        case aiohttp.ServerDisconnectedError():
+            reason = "Server disconnected"
+        case _:
+            reason = "the connection broke"
+    return RegistryUnreachable(f"registry unreachable: {reason}")
+
+
 class RegistryDisk(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes of the registry's storage."""
 
@@ -89,7 +105,7 @@ class Registry:
         try:
             disk = msgspec.convert(answer.body, RegistryDisk)
         except msgspec.ValidationError as error:
-            raise RegistryUnreachable(f"registry unreachable: {error}") from None
+            raise unreachable(error) from error
         return RegistryDisk(free=min(disk.free, disk.total), total=disk.total)
 
     async def poll(self) -> None:
@@ -99,7 +115,7 @@ class Registry:
             self.disk = await self.read_disk()
         except RegistryUnreachable as error:
             if self.running:
-                _log.warning("registry.unreachable", error=str(error))
+                _log.warning("registry.unreachable", error=repr(error.__cause__ or error))
             self.running = False
             self.disk = None
         REACHABLE.set(self.running)
@@ -128,11 +144,8 @@ class Registry:
             if response.status >= 500:  # noqa: PLR2004 -- the registry's own fault
                 raise RegistryUnreachable(f"registry unreachable: it answered {response.status}")
             return msgspec.json.decode(raw, type=_Answer)
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            reason = str(error) or type(error).__name__
-            raise RegistryUnreachable(f"registry unreachable: {reason}") from error
-        except msgspec.MsgspecError as error:
-            raise RegistryUnreachable(f"registry unreachable: {error}") from error
+        except (aiohttp.ClientError, msgspec.MsgspecError, OSError) as error:
+            raise unreachable(error) from error
 
 
 async def _sent_once(body: bytes) -> AsyncIterator[bytes]:

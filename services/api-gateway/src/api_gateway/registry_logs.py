@@ -7,7 +7,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from api_gateway.registry_client import RegistryUnreachable
+from api_gateway.registry_client import RegistryUnreachable, unreachable
 from chassis.credentials import credentials
 from chassis.errors import Refused
 from chassis.streams import Stream
@@ -85,8 +85,7 @@ class RegistryLogs:
             async with asyncio.timeout(self._begin):
                 response = await self._session.get(url, params=query, headers=headers)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            reason = str(error) or type(error).__name__
-            raise RegistryUnreachable(f"registry unreachable: {reason}") from error
+            raise unreachable(error) from error
         if response.status >= 500:  # noqa: PLR2004 -- the registry's own fault
             response.close()
             raise RegistryUnreachable(f"registry unreachable: it answered {response.status}")
@@ -97,7 +96,7 @@ async def _body(response: aiohttp.ClientResponse) -> bytes:
     try:
         answer = msgspec.json.decode(await response.read(), type=_Envelope)
     except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError) as error:
-        raise RegistryUnreachable(f"registry unreachable: {error!r}") from error
+        raise unreachable(error) from error
     if answer.status != "OK":
         raise Refused(answer.message)
     return bytes(answer.body)
