@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 from schemathesis import Case, GenerationMode, Response
 from schemathesis.checks import CHECKS, load_all_checks
+from schemathesis.core.failures import FailureGroup
 from schemathesis.schemas import APIOperation, BaseSchema
 
 from tests.all_in_one import AllInOne, all_in_one
@@ -107,8 +108,9 @@ class Fuzz:
             run()
         except Unsatisfiable:
             assert mode is GenerationMode.NEGATIVE  # there is nothing to be wrong with
-        except Exception as error:
-            self.failures.append(f"{operation.label}: {error}")
+        except (Exception, FailureGroup) as error:
+            told = getattr(error, "exceptions", (error,))
+            self.failures += [f"{operation.label}: {one}" for one in told]
 
     def _call(self, case: Case, chance: random.Random, *, described: bool) -> None:
         path = case.operation.path

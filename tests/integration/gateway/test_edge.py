@@ -173,6 +173,7 @@ TARGETS = [
     ("/api/v1/vm?id=%00", 200),
     ("/api/v1/vm?id=" + "x" * 7000, 200),
     ("/api/v1/vm%ff", 404),
+    ("/api/v1/vm%0a", 404),
     ("/api/v1/../v1/vm", 404),
     ("//api/v1/vm", 404),
     ("/api/v1/VM", 404),

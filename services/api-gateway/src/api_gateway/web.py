@@ -37,6 +37,9 @@ _LONG = 4 << 20
 _PIECE = 1 << 20
 _BODY_SECONDS = web.AppKey("body_seconds", float)
 
+_EVERY_PATH = "/{path:(?s:.*)}"
+"""With line breaks too, or the framework would answer in its own words."""
+
 _HEADERS = CIMultiDict(
     {
         "Content-Type": "application/json",
@@ -288,5 +291,5 @@ def application(
     packages.add_to(app)
     streams = Streams(limits.send)
     streams.add_to(app)
-    app.router.add_route("*", "/{path:.*}", Dispatch(routes, streams).__call__)
+    app.router.add_route("*", _EVERY_PATH, Dispatch(routes, streams).__call__)
     return app

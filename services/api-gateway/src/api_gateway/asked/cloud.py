@@ -120,4 +120,4 @@ class GrantAsked(msgspec.Struct, kw_only=True):
     id: Text
     id_type: Literal["id"] | None = None
     type: Text
-    permissions: tuple[str, ...] | None = None
+    permissions: tuple[Text, ...] | None = None
