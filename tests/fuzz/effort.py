@@ -22,9 +22,12 @@ def rounds(share: float) -> Iterator[int]:
         number += 1
 
 
-def tries(few: int, many: int, **given: int) -> settings:
-    """``few`` that are always the same, or ``many``."""
-    phases = (Phase.generate, Phase.shrink) if LONG else (Phase.generate,)
+def tries(few: int, many: int, *, shrink: bool = True, **given: int) -> settings:
+    """``few`` that are always the same, or ``many``; then what failed is made as small as can be.
+
+    Not ``shrink``: what failed once need not fail again.
+    """
+    phases = (Phase.generate, Phase.shrink) if LONG and shrink else (Phase.generate,)
     return settings(
         max_examples=many if LONG else few,
         derandomize=not LONG,

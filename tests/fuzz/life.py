@@ -29,6 +29,11 @@ class Instance:
     ending: bool = False
     seen: str = "Scheduling"
 
+    def relabel(self, labels: dict[str, Any]) -> None:
+        """Labels were changed: others stay, and so do other keys of the metadata."""
+        metadata = self.labels.get("metadata", {}) | labels.get("metadata", {})
+        self.labels |= labels | ({"metadata": metadata} if metadata else {})
+
     def see(self, state: str) -> None:
         """It is in this state now; AssertionError when that cannot be."""
         if state != self.seen:
