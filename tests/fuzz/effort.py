@@ -1,6 +1,8 @@
 """How long chance may try: a few fixed tries with the tests, minutes of new ones by `make fuzz`."""
 
+import itertools
 import os
+import secrets
 import time
 from collections.abc import Iterator
 
@@ -12,14 +14,18 @@ LONG = _SECONDS > 0
 """Whether new tries are made each time."""
 
 
+_FIRST = int(os.environ.get("CORRAL_FUZZ_SEED") or secrets.randbelow(1 << 30))
+
+
 def rounds(share: float) -> Iterator[int]:
-    """One round, or as many as begin within this share of the given time."""
+    """Seeds of rounds: one, or as many as begin within this share of the given time."""
     end = time.monotonic() + _SECONDS * share
-    yield 0
-    number = 1
-    while time.monotonic() < end:
+    for number in itertools.count(_FIRST):
+        if LONG:
+            print(f"round CORRAL_FUZZ_SEED={number}")
         yield number
-        number += 1
+        if time.monotonic() >= end:
+            return
 
 
 def tries(few: int, many: int, *, shrink: bool = True, **given: int) -> settings:
