@@ -27,7 +27,8 @@ from tests.tap import ROOT_TOKEN
 
 ENDLESS = "text/event-stream"
 INSIDE = re.compile(
-    r"traceback|\.py\b|site-packages|pymongo|mongo|amqp|rabbit|bson|errno|<class|object at 0x"
+    r"traceback|\.py\b|site-packages|<class|object at 0x"
+    r"|\b(pymongo|mongo\w*|motor|amqp\w*|rabbit\w*|bson|errno)\b"
     r"|\b(?!base64\.)\w+(?<!CorruptInput)(Error|Exception)\b",
     re.IGNORECASE,
 )
