@@ -284,7 +284,7 @@ async def test_a_cloud_behaves_as_documented_whatever_is_asked_of_it(
         await cloud.ready(len(NODES))
         await until(lambda: has_figures(cloud))
         machine = type("Machine", (Life,), {"cloud": cloud, "loop": loop, "fates": fates})
-        effort = tries(few=4, many=15, shrink=False, stateful_step_count=12)
+        effort = tries(few=8, many=15, shrink=False, stateful_step_count=12)
         for number in rounds(share=0.4):
             chosen = seed(number)(machine) if LONG else machine
             await asyncio.to_thread(run_state_machine_as_test, chosen, settings=effort)
