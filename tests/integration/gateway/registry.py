@@ -9,7 +9,7 @@ from chassis.web import WebServer, json_response
 
 
 class FakeRegistry:
-    """``known`` are the templates it has; ``asked`` counts questions; ``broken`` answers 500."""
+    """``known`` are the templates it has; ``requests`` counts questions; ``broken`` answers 500."""
 
     def __init__(self) -> None:
         self.known: set[str] = set()

@@ -5,13 +5,13 @@ from typing import Any
 
 import msgspec
 
-from api_gateway.asked.values import COMMAS
 from api_gateway.auth.permissions import ANYBODY, NEEDS, OPEN, ROOTS
 from api_gateway.openapi.responses import HEADERS, TYPES, answers, shared
 from api_gateway.openapi.schemas import Schema, Schemas, bare
 from api_gateway.openapi.tags import TAGS, tag_of
 from api_gateway.operation import JSON, Operation, operation_of
 from api_gateway.paths import names_in
+from api_gateway.requests.values import COMMAS
 
 _ABOUT = """\
 Every JSON answer is an envelope: `status` (OK or FAIL), `message`, and `body` on success.

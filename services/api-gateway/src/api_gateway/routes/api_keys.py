@@ -2,11 +2,11 @@
 
 import msgspec
 
-from api_gateway.asked.cloud import KeyChanges, NewKey
-from api_gateway.asked.values import ById, PerhapsById
 from api_gateway.domain.fields import Fields, MissingField
 from api_gateway.operation import operation
 from api_gateway.public import envelope
+from api_gateway.requests.cloud import KeyChanges, NewKey
+from api_gateway.requests.values import ById, PerhapsById
 from api_gateway.web import Call, Routes
 from chassis.auth import rsa
 from chassis.auth.keys import MAX_TTL, Keys, ShownKey

@@ -7,7 +7,6 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from api_gateway.asked.cloud import SettingsAsked
 from api_gateway.configuration import Configuration
 from api_gateway.domain.fields import Fields
 from api_gateway.happened import happened
@@ -15,6 +14,7 @@ from api_gateway.operation import operation
 from api_gateway.outbox import Outbox
 from api_gateway.public import envelope
 from api_gateway.public.cloud import Settings
+from api_gateway.requests.cloud import SettingsRequest
 from api_gateway.web import Call, Routes
 from chassis.clock import Clock
 from chassis.store.port import Write
@@ -48,7 +48,7 @@ class ConfigurationRoutes:
         )
         return envelope.ok(msgspec.json.encode(body))
 
-    @operation(body=SettingsAsked)
+    @operation(body=SettingsRequest)
     async def put(self, call: Call) -> bytes:
         """Change what is given; an empty ``registry_address`` is the gateway's own again."""
         sets = _sets(await call.fields())

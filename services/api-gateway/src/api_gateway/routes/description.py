@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from api_gateway.asked.values import Conditional
 from api_gateway.asyncapi.document import document as messages
 from api_gateway.openapi.document import Table, document
 from api_gateway.operation import JSON, Operation, operation
 from api_gateway.replies import Reply, tagged
+from api_gateway.requests.values import Conditional
 from api_gateway.routes.lists import KNOWN_HEADER
 from api_gateway.web import Call, Routes
 from chassis.errors import NotFound

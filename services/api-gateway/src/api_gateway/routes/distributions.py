@@ -4,8 +4,6 @@ import uuid
 
 import msgspec
 
-from api_gateway.asked.templates import CacheRemoval, NewDistribution
-from api_gateway.asked.values import ById, PerhapsById
 from api_gateway.auth import nodes
 from api_gateway.catalogue import Catalogue
 from api_gateway.configuration import Configuration
@@ -19,6 +17,8 @@ from api_gateway.public.distributions import PublicDistribution
 from api_gateway.public.distributions import distribution as encode
 from api_gateway.reader import Reader
 from api_gateway.request_store import RequestStore
+from api_gateway.requests.templates import CacheRemoval, NewDistribution
+from api_gateway.requests.values import ById, PerhapsById
 from api_gateway.web import Call, Routes
 from chassis.clock import Clock
 from chassis.errors import Forbidden

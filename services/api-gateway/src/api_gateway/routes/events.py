@@ -5,7 +5,6 @@ from collections.abc import AsyncGenerator
 
 import msgspec
 
-from api_gateway.asked.events import EventQuery, ExportQuery, FollowHeaders, FollowQuery
 from api_gateway.domain.fields import BadField
 from api_gateway.domain.moments import moment_of
 from api_gateway.domain.paging import whole_number
@@ -13,6 +12,7 @@ from api_gateway.event_feed import EventFeed
 from api_gateway.event_reader import EventReader, Selection
 from api_gateway.operation import operation
 from api_gateway.public import envelope
+from api_gateway.requests.events import EventQuery, ExportQuery, FollowHeaders, FollowQuery
 from api_gateway.web import Call, Routes
 from chassis.streams import EVENT_STREAM, Stream
 from contracts.events import AnyEvent, EventDocument, EventKind, EventType, public_event

@@ -6,8 +6,6 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from api_gateway.asked.nodes import GroupChanges, NewGroup
-from api_gateway.asked.values import ById, PerhapsById
 from api_gateway.contended import contended
 from api_gateway.documents import GROUPS
 from api_gateway.domain.fields import Fields
@@ -21,6 +19,8 @@ from api_gateway.public import envelope
 from api_gateway.public.groups import PublicGroup
 from api_gateway.public.groups import group as encode
 from api_gateway.reader import Reader
+from api_gateway.requests.nodes import GroupChanges, NewGroup
+from api_gateway.requests.values import ById, PerhapsById
 from api_gateway.store import GatewayStore
 from api_gateway.sync import Sync
 from api_gateway.web import Call, Routes

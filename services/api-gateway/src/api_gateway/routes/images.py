@@ -4,8 +4,6 @@ import uuid
 
 import msgspec
 
-from api_gateway.asked.templates import NewImage
-from api_gateway.asked.values import PerhapsById
 from api_gateway.catalogue import Catalogue
 from api_gateway.configuration import Configuration
 from api_gateway.domain import go_base64
@@ -20,6 +18,8 @@ from api_gateway.public.images import image as encode
 from api_gateway.public.instances import state_of
 from api_gateway.reader import Reader
 from api_gateway.request_store import RequestStore
+from api_gateway.requests.templates import NewImage
+from api_gateway.requests.values import PerhapsById
 from api_gateway.web import Call, Routes
 from chassis.clock import Clock
 from chassis.errors import Refused

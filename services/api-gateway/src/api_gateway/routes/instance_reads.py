@@ -2,8 +2,6 @@
 
 from collections.abc import Callable
 
-from api_gateway.asked.instances import InstanceQuery
-from api_gateway.asked.values import ById, Conditional
 from api_gateway.domain.paging import last, read_page, whole_number
 from api_gateway.domain.revision import Revision, read_revision
 from api_gateway.domain.selection import InstanceSelection
@@ -14,6 +12,8 @@ from api_gateway.public.explanation import Explanation, explanation
 from api_gateway.public.instances import Vm, Wrapper
 from api_gateway.reader import Reader
 from api_gateway.replies import Reply, is_known, tagged
+from api_gateway.requests.instances import InstanceQuery
+from api_gateway.requests.values import ById, Conditional
 from api_gateway.routes.lists import KNOWN_HEADER, LISTED, listed
 from api_gateway.web import Call
 

@@ -6,15 +6,6 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import structlog
 
-from api_gateway.asked.instances import (
-    InstanceChanges,
-    Restart,
-    StartBody,
-    StartHeaders,
-    Termination,
-    TerminationQuery,
-)
-from api_gateway.asked.values import ById
 from api_gateway.auth import nodes
 from api_gateway.domain.access import Access
 from api_gateway.domain.bulk import read_bulk
@@ -26,6 +17,15 @@ from api_gateway.outgoing import Outgoing
 from api_gateway.public import envelope
 from api_gateway.public.instances import state_of
 from api_gateway.reader import Reader
+from api_gateway.requests.instances import (
+    InstanceChanges,
+    Restart,
+    StartBody,
+    StartHeaders,
+    Termination,
+    TerminationQuery,
+)
+from api_gateway.requests.values import ById
 from api_gateway.resources import Resources
 from api_gateway.routes.bulk import BulkTermination, Ended
 from api_gateway.routes.instance_reads import InstanceReads

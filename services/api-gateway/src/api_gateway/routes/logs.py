@@ -2,12 +2,12 @@
 
 import re
 
-from api_gateway.asked.cloud import LogFileQuery, LogQuery, RangeHeader, ServiceQuery, VmLogQuery
 from api_gateway.domain.fields import BadField
 from api_gateway.operation import ANY, JSON, operation
 from api_gateway.public import envelope
 from api_gateway.public.cloud import LogFile, ServiceLogs
 from api_gateway.registry_logs import RegistryLogs
+from api_gateway.requests.cloud import LogFileQuery, LogQuery, RangeHeader, ServiceQuery, VmLogQuery
 from api_gateway.web import Call, Routes
 from chassis.streams import EVENT_STREAM, Stream
 

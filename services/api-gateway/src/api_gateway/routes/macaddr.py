@@ -6,13 +6,13 @@ The page leaves the answers open. A count is a number, a list an array of addres
 
 import msgspec
 
-from api_gateway.asked.cloud import MacQuery
 from api_gateway.domain.addresses import Addresses
 from api_gateway.domain.fields import BadField, Fields
 from api_gateway.mac_store import MacStore
 from api_gateway.operation import operation
 from api_gateway.outgoing import Outgoing
 from api_gateway.public import envelope
+from api_gateway.requests.cloud import MacQuery
 from api_gateway.resources import Resources
 from api_gateway.web import Call, Routes
 from contracts.macs import FillMacPool, PurgeMacPool, mac_number

@@ -4,8 +4,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from api_gateway.asked.nodes import Membership, NodeConfiguration, NodeNamed, NodeQuery
-from api_gateway.asked.values import Conditional
 from api_gateway.auth import nodes
 from api_gateway.domain.fields import Fields, MissingField
 from api_gateway.domain.paging import read_page
@@ -16,6 +14,8 @@ from api_gateway.public import envelope
 from api_gateway.public.nodes import PublicNode
 from api_gateway.reader import Reader
 from api_gateway.replies import Reply
+from api_gateway.requests.nodes import Membership, NodeConfiguration, NodeNamed, NodeQuery
+from api_gateway.requests.values import Conditional
 from api_gateway.routes.lists import LISTED, listed
 from api_gateway.store import GatewayStore
 from api_gateway.sync import Sync

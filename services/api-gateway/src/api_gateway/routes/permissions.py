@@ -2,12 +2,12 @@
 
 import msgspec
 
-from api_gateway.asked.cloud import GrantAsked, NewPermissionGroup, Permissions
 from api_gateway.auth.permissions import ADMIN, SECTIONS
 from api_gateway.domain.fields import Fields, parse_array
 from api_gateway.operation import operation
 from api_gateway.public import envelope
 from api_gateway.public.access import Permission, Section
+from api_gateway.requests.cloud import GrantRequest, NewPermissionGroup, Permissions
 from api_gateway.web import Call, Route, Routes
 from chassis.auth.groups import Groups, ResourceType, ShownGroup
 from contracts.identity import Grant
@@ -98,7 +98,7 @@ class PermissionRoutes:
         """What a group is granted."""
         return envelope.ok(msgspec.json.encode(await self._groups.grants(call.path("name"))))
 
-    @operation(body=tuple[GrantAsked, ...])
+    @operation(body=tuple[GrantRequest, ...])
     async def grant(self, call: Call) -> bytes:
         """Grant a group this and nothing else."""
         await self._groups.grant(call.path("name"), _grants(await call.raw()))

@@ -6,8 +6,6 @@ from typing import Any
 
 import msgspec
 
-from api_gateway.asked.pools import NewPool, PoolChanges
-from api_gateway.asked.values import ById, PerhapsById
 from api_gateway.catalogue import Catalogue
 from api_gateway.configuration import Configuration
 from api_gateway.contended import contended
@@ -22,6 +20,8 @@ from api_gateway.public import envelope
 from api_gateway.public.pools import PublicPool
 from api_gateway.public.pools import pool as encode
 from api_gateway.reader import Reader
+from api_gateway.requests.pools import NewPool, PoolChanges
+from api_gateway.requests.values import ById, PerhapsById
 from api_gateway.web import Call, Routes
 from chassis.clock import Clock
 from contracts.events import EventHappened, EventKind

@@ -4,8 +4,6 @@ from types import NoneType
 
 import msgspec
 
-from api_gateway.asked.templates import Reversion, TemplateQuery
-from api_gateway.asked.values import ById, Conditional
 from api_gateway.catalogue import Catalogue
 from api_gateway.domain.paging import read_page
 from api_gateway.entries import digest_of
@@ -23,6 +21,8 @@ from api_gateway.public.templates import (
 from api_gateway.public.templates import listed as short
 from api_gateway.registry_client import Asker, Registry, RegistryDisk
 from api_gateway.replies import Reply
+from api_gateway.requests.templates import Reversion, TemplateQuery
+from api_gateway.requests.values import ById, Conditional
 from api_gateway.routes.lists import LISTED, listed
 from api_gateway.sync import Sync
 from api_gateway.web import Call, Routes

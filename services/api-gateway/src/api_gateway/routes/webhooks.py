@@ -8,14 +8,6 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from api_gateway.asked.events import (
-    DeliveryQuery,
-    NewWebhook,
-    ReplayAsked,
-    Rotation,
-    WebhookChanges,
-)
-from api_gateway.asked.values import ById, PerhapsById
 from api_gateway.contended import contended
 from api_gateway.domain.fields import BadField, Fields
 from api_gateway.domain.moments import moment_of
@@ -37,6 +29,14 @@ from api_gateway.public.cloud import TestSent
 from api_gateway.public.webhooks import PublicWebhook
 from api_gateway.public.webhooks import attempt as encode_attempt
 from api_gateway.public.webhooks import webhook as encode
+from api_gateway.requests.events import (
+    DeliveryQuery,
+    NewWebhook,
+    ReplayRequest,
+    Rotation,
+    WebhookChanges,
+)
+from api_gateway.requests.values import ById, PerhapsById
 from api_gateway.web import Call, Routes
 from chassis.clock import Clock
 from chassis.errors import NotFound, Refused
@@ -165,7 +165,7 @@ class WebhookRoutes:
         event_id = ping_id(identity, known.spec.pings + 1)
         return envelope.ok(msgspec.json.encode(TestSent(event_id=event_id)))
 
-    @operation(Replay, body=ReplayAsked)
+    @operation(Replay, body=ReplayRequest)
     async def replay(self, call: Call) -> bytes:
         """Send events again that are in the log; they keep their ids."""
         fields = await call.fields()

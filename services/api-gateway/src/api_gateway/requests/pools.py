@@ -4,14 +4,14 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from api_gateway.asked.instances import OverridesAsked
-from api_gateway.asked.values import Priority, Size, Text
+from api_gateway.requests.instances import OverridesRequest
+from api_gateway.requests.values import Priority, Size, Text
 
 _TIME = "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"
 _Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 
-class ShiftAsked(msgspec.Struct, kw_only=True, rename={"begin": "from", "end": "to"}):
+class ShiftRequest(msgspec.Struct, kw_only=True, rename={"begin": "from", "end": "to"}):
     """Another size at certain hours."""
 
     days: Annotated[tuple[_Day, ...], msgspec.Meta(min_length=1)]
@@ -29,9 +29,9 @@ class PoolChanges(msgspec.Struct, kw_only=True):
     group_id: str | None = None
     size: Size | None = None
     priority: Priority | None = None
-    overrides: OverridesAsked | None = None
+    overrides: OverridesRequest | None = None
     time_zone: Annotated[str, msgspec.Meta(examples=["Europe/Berlin"])] | None = None
-    schedule: Annotated[tuple[ShiftAsked, ...], msgspec.Meta(max_length=100)] | None = None
+    schedule: Annotated[tuple[ShiftRequest, ...], msgspec.Meta(max_length=100)] | None = None
 
 
 class NewPool(PoolChanges, kw_only=True):

@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from api_gateway.asked.values import Moment, Sequence, Text
 from api_gateway.domain.webhook_request import LONGEST_OVERLAP
+from api_gateway.requests.values import Moment, Sequence, Text
 from contracts.events import EventKind, EventType
 from contracts.webhooks import Mode, Outcome
 
@@ -73,7 +73,7 @@ class Rotation(msgspec.Struct, kw_only=True):
     overlap: Annotated[int, msgspec.Meta(ge=0, le=LONGEST_OVERLAP)] | None = None
 
 
-class ReplayAsked(msgspec.Struct, kw_only=True):
+class ReplayRequest(msgspec.Struct, kw_only=True):
     """Exactly one of: an event, sequences, times, what was given up."""
 
     id: Text

@@ -4,7 +4,9 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from api_gateway.asked.values import (
+from api_gateway.domain.bulk import MAX_IDS
+from api_gateway.domain.start_request import MAX_COUNT
+from api_gateway.requests.values import (
     Base64,
     Metadata,
     Page,
@@ -15,8 +17,6 @@ from api_gateway.asked.values import (
     Text,
     Whole,
 )
-from api_gateway.domain.bulk import MAX_IDS
-from api_gateway.domain.start_request import MAX_COUNT
 from contracts.instances import InstanceState
 
 _TTL = "Seconds after Started at which it ends by itself; 0 for never."
@@ -60,7 +60,7 @@ class InstanceQuery(Page, kw_only=True):
     ) = None
 
 
-class PortRuleAsked(msgspec.Struct, kw_only=True):
+class PortRuleRequest(msgspec.Struct, kw_only=True):
     """A forwarded port; without ``host_port`` the next free one."""
 
     name: Text
@@ -69,14 +69,14 @@ class PortRuleAsked(msgspec.Struct, kw_only=True):
     host_port: Port | None = None
 
 
-class DiskAsked(msgspec.Struct, kw_only=True):
+class DiskRequest(msgspec.Struct, kw_only=True):
     """A larger disk."""
 
     size: Annotated[str, msgspec.Meta(pattern="^[1-9][0-9]{0,5}[TGMK]$", examples=["256G"])]
     skip_container_resize: bool | None = None
 
 
-class OverridesAsked(msgspec.Struct, kw_only=True):
+class OverridesRequest(msgspec.Struct, kw_only=True):
     """What a start changes of its template; ``vram`` in MiB."""
 
     vcpu: Positive | None = None
@@ -92,17 +92,17 @@ class OverridesAsked(msgspec.Struct, kw_only=True):
     hw_uuid: str | None = None
     port_forwarding_override: (
         Annotated[
-            tuple[PortRuleAsked, ...],
+            tuple[PortRuleRequest, ...],
             msgspec.Meta(description="Instead of the template's; each host_port at most once."),
         ]
         | None
     ) = None
-    disk: DiskAsked | None = None
+    disk: DiskRequest | None = None
     vnc_password: str | None = None
     usb_device: str | None = None
 
 
-class StartBody(OverridesAsked, kw_only=True):
+class StartBody(OverridesRequest, kw_only=True):
     """Without ``tag`` and ``version`` the latest. ``group`` names a permission group."""
 
     vmid: Text

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import msgspec
 
-from api_gateway.asked.values import Ids, Page, Text, Whole
+from api_gateway.requests.values import Ids, Page, Text, Whole
 from contracts.nodes import CapacityMode, NodeState
 
 
@@ -45,7 +45,7 @@ class Membership(msgspec.Struct, kw_only=True):
     node_ids: Ids
 
 
-class QuotaAsked(msgspec.Struct, kw_only=True):
+class QuotaRequest(msgspec.Struct, kw_only=True):
     """Limits for what was asked for in the group; without any there is no quota."""
 
     instances: Whole | None = None
@@ -61,7 +61,7 @@ class GroupChanges(msgspec.Struct, kw_only=True):
         Annotated[str, msgspec.Meta(description="Takes what it has no room for; empty: none.")]
         | None
     ) = None
-    quota: QuotaAsked | None = None
+    quota: QuotaRequest | None = None
 
 
 class NewGroup(GroupChanges, kw_only=True):

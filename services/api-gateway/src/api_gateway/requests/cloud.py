@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from api_gateway.asked.values import Text, Words
+from api_gateway.requests.values import Text, Words
 
 _MAC = "^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$"
 _NAME = "^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
@@ -23,7 +23,7 @@ class MacQuery(msgspec.Struct, kw_only=True):
     ) = None
 
 
-class SettingsAsked(msgspec.Struct, kw_only=True):
+class SettingsRequest(msgspec.Struct, kw_only=True):
     """What is not given stays."""
 
     registry_address: (
@@ -90,13 +90,13 @@ class KeyChanges(msgspec.Struct, kw_only=True):
     groups: Words | None = None
 
 
-class HandAsked(msgspec.Struct, kw_only=True):
+class HandRequest(msgspec.Struct, kw_only=True):
     """Names the key."""
 
     id: Text
 
 
-class ShakeAsked(HandAsked, kw_only=True):
+class ShakeRequest(HandRequest, kw_only=True):
     """The secret that the key has opened."""
 
     secret: Text
@@ -114,7 +114,7 @@ class NewPermissionGroup(Permissions, kw_only=True):
     name: Text
 
 
-class GrantAsked(msgspec.Struct, kw_only=True):
+class GrantRequest(msgspec.Struct, kw_only=True):
     """What a group may do with one resource."""
 
     id: Text

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from api_gateway.asked.values import Ids, Page, Text, Whole
+from api_gateway.requests.values import Ids, Page, Text, Whole
 
 
 class TemplateQuery(Page, kw_only=True):
