@@ -52,7 +52,7 @@ async def push_demo_guest(registry: str, tag: str = "v1") -> str:
 
 
 class MemorySource:
-    """An ImageSource of what was put into it; ``requests`` tells (digest, offset) of every blob."""
+    """An ImageSource of what was put into it; ``asked`` tells (digest, offset) of every blob."""
 
     address = "memory"
 
