@@ -1,4 +1,4 @@
-"""Holds every answer of a gateway against the API's description."""
+"""Holds every answer of a gateway, and what it reads of requests, against the API's description."""
 
 import functools
 import json
@@ -9,8 +9,11 @@ from aiohttp import web
 
 from api_gateway.app import Gateway
 from api_gateway.paths import Paths
+from tests import asked_fields
 
 _EVENTS = "PublicEvent"
+_REFUSED = {"/api/v1/events": {"since", "until", "before"}}
+"""By path: what is read only to say that it is not taken there."""
 
 
 class Conformance:
@@ -34,8 +37,11 @@ class Conformance:
 
     @web.middleware
     async def _watch(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        asked = asked_fields.note()
         response = await handler(request)
-        wrong = self._rules.problem(request, response) if self._rules else ""
+        if self._rules is None:
+            return response
+        wrong = self._rules.problem(request, response) or self._rules.secret(request, asked)
         if wrong:
             self._broken.append(f"{request.method} {request.rel_url}: {wrong}")
         return response
@@ -69,6 +75,24 @@ class Rules:
             return ""
         assert isinstance(response.body, bytes)
         return self._mismatch(said.get("schema", {}), response.body)
+
+    def secret(self, request: web.Request, asked: set[str]) -> str:
+        """What the gateway reads of such requests and does not describe."""
+        path, _ = self._paths.find(request)
+        call = self._document["paths"].get(path, {}).get(request.method.lower())
+        if call is None:
+            return ""
+        body = call.get("requestBody", {}).get("content", {}).get("application/json", {})
+        described = {parameter["name"] for parameter in call["parameters"]}
+        described |= self._properties(body.get("schema", {}))
+        hidden = sorted(asked - described - _REFUSED.get(path, set()))
+        return f"{hidden} is read and not described" if hidden else ""
+
+    def _properties(self, schema: dict[str, Any]) -> set[str]:
+        """Of an object, or of the objects in an array."""
+        if "$ref" in schema:
+            schema = self._document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+        return set(schema.get("properties", ()))
 
     def _mismatch(self, schema: dict[str, Any], body: bytes) -> str:
         if "contentEncoding" in schema:
