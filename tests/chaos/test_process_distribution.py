@@ -22,8 +22,8 @@ from tests.servers import fresh_vhost
 from tests.slow_link import slow_link
 from tests.waiting import until
 
-SIZE = 6 << 20
-RATE = 2 << 20
+SIZE = 12 << 20
+RATE = 1 << 20  # so that a busy machine notices a share before all is there
 
 
 class Scene:
