@@ -99,6 +99,7 @@ async def test_a_distribution_survives_the_death_of_registry_and_agent(scene: Sc
     await scene.is_at("n2", 0.4)
     scene.cloud.kill("n2")
     scene.cloud.start("n2")
+    await scene.cloud.up("n2")
     await until(scene.desk.finished, 60, every=0.05)
     for node_id in ("n1", "n2"):
         pull = await scene.pull(node_id)
