@@ -1,6 +1,7 @@
 """Real guests: what only a real hypervisor can get wrong."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -219,7 +220,9 @@ async def test_a_vm_outlives_the_agent_that_started_it(
 
     started = await again.restart("orphan")
     assert started.status == "running"
-    await again.run_script("orphan", b"(sleep 0.2; poweroff) &", 10.0)
+    await again.run_script("orphan", b"(until [ -e /go ]; do sleep 0.1; done; poweroff) &", 10.0)
+    with contextlib.suppress(HostFault):  # it may be down before it has answered
+        await again.run_script("orphan", b"touch /go", 10.0)
     await until(lambda: process.running(folder) is None, limit=20.0)
     stopped = await again.info("orphan")
     assert stopped.status == "stopped"
