@@ -53,7 +53,7 @@ stop: ## end what `make run` started, and its VMs (DATA=folder)
 test: test-programs ## all tests, after fetching what they need (ARGS="-k …")
 	@exec $(RUN) -m pytest $(WORKERS) $(ARGS)
 
-test-programs: setup
+test-programs: setup ## fetch what tests and measurements need: QEMU, skopeo, RabbitMQ, Prometheus
 	@$(SETUP)/libraries.sh $(ENV)
 	@$(SETUP)/packages.sh "the tests with real VMs" $(QEMU_PACKAGES)
 	@$(SETUP)/packages.sh "the tests of the registry" skopeo
@@ -71,10 +71,10 @@ check: setup ## format, lint, types, import rules, size of files
 e2e: test-programs ## only the tests of the whole, as a user runs it
 	@exec $(RUN) -m pytest tests/e2e $(ARGS)
 
-fuzz: setup ## calls by chance, new ones each time, for MINUTES (10); ARGS for pytest
+fuzz: test-programs ## calls by chance, new ones each time, for MINUTES (10); ARGS for pytest
 	@CORRAL_FUZZ_SECONDS=$$(( $(MINUTES) * 60 )) exec $(RUN) -m pytest tests/fuzz --capture=no $(ARGS)
 
-bench-%: setup ## one measurement (ARGS="…"), see tests/bench
+bench-%: test-programs ## one measurement (ARGS="…"), see tests/bench
 	@exec $(RUN) -m tests.bench.$* $(ARGS)
 
 messages: setup ## write the message table of ARCHITECTURE.md anew

@@ -129,7 +129,7 @@ async def test_a_server_that_cannot_start_says_why(tmp_path):
 
 
 def test_without_rabbitmq_the_remedy_is_named(tmp_path):
-    with pytest.raises(MissingServer, match="make setup"):
+    with pytest.raises(MissingServer, match="make test-programs"):
         find_rabbitmq(tree=tmp_path, path=str(tmp_path))
 
 

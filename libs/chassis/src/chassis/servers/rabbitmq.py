@@ -12,7 +12,7 @@ import msgspec
 from chassis.servers.process import Group, MissingServer, free_port, until_ready
 
 DEFAULT_TREE = Path(".local/rabbitmq")
-"""Where ``make setup`` unpacks RabbitMQ, seen from the checkout's root."""
+"""Where ``make test-programs`` unpacks RabbitMQ, seen from the checkout's root."""
 
 _WRAPPER = "rabbitmq-script-wrapper"
 _SCRIPT = "rabbitmq-server"
@@ -194,7 +194,7 @@ def find_rabbitmq(
         real = Path(found).resolve()
         return Program(script=real.with_name(_SCRIPT) if real.name == _WRAPPER else real)
     raise MissingServer(
-        f"no RabbitMQ in {tree} nor installed: run `make setup`"
+        f"no RabbitMQ in {tree} nor installed: run `make test-programs`"
         f" (or `deploy/setup/unpack-rabbitmq.sh {tree}`)"
     )
 
@@ -202,5 +202,5 @@ def find_rabbitmq(
 def _epmd(env: Mapping[str, str]) -> str:
     found = shutil.which("epmd", path=env["PATH"])
     if found is None:
-        raise MissingServer("RabbitMQ is there but Erlang's epmd is not: run `make setup`")
+        raise MissingServer("RabbitMQ is there but Erlang's epmd is not: run `make test-programs`")
     return found
