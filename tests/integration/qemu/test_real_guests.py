@@ -49,10 +49,12 @@ async def driver(case: DriverUnderTest) -> AsyncIterator[VmDriver]:
     driver = await case.ready()
     await driver.clone(case.spec(BASIC))
     await driver.clone(case.spec("wished", WISHED))
-    await asyncio.gather(driver.start(BASIC), driver.start("wished"))
-    yield driver
-    await driver.delete(BASIC)
-    await driver.delete("wished")
+    try:
+        await asyncio.gather(driver.start(BASIC), driver.start("wished"))
+        yield driver
+    finally:
+        await driver.delete(BASIC)
+        await driver.delete("wished")
     assert qemu_processes(_folder(case, BASIC).parent) == [], "of whatever test"
 
 
