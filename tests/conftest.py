@@ -34,6 +34,15 @@ async def own_mongod(tmp_path: Path) -> AsyncIterator[MongoServer]:
     server.kill()
 
 
+@pytest.fixture
+async def own_rabbitmq(tmp_path: Path) -> AsyncIterator[RabbitServer]:
+    """A RabbitMQ of this test alone, to stop and to kill."""
+    server = rabbit_server(tmp_path / "rabbitmq")
+    await server.start()
+    yield server
+    server.kill()
+
+
 @pytest.fixture(scope="session")
 async def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RabbitServer]:
     """A RabbitMQ for the whole session; never stop it in a test, start your own for that."""

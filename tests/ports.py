@@ -6,7 +6,8 @@ takes one while its server is down.
 
 import os
 import random
-import socket
+
+from chassis.servers.process import is_free
 
 _WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 _WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
@@ -23,11 +24,6 @@ def free_port() -> int:
     """A loopback port on which nobody listens, and that nobody else is given."""
     while _left:
         port = _left.pop()
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
+        if is_free(port):
             return port
     raise AssertionError("no port is left between 14000 and 20000")

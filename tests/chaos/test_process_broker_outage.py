@@ -13,7 +13,6 @@ from tests.event_log import LIFE, START, kinds_by_subject, read_log, without_hol
 from tests.instances import documents
 from tests.load import Load, load_on
 from tests.processes import Cloud, running_cloud
-from tests.servers import rabbit_server
 from tests.simulated_hosts import doubles, live_vms
 from tests.waiting import until
 
@@ -23,15 +22,6 @@ OUTAGE = 20.0
 NODES = 20
 ANSWER_LIMIT = 2.0
 """Seconds within which a gateway answers whatever else is down."""
-
-
-@pytest.fixture
-async def own_rabbitmq(tmp_path: Path) -> AsyncIterator[RabbitServer]:
-    """A RabbitMQ to stop."""
-    server = rabbit_server(tmp_path / "rabbitmq")
-    await server.start()
-    yield server
-    server.kill()
 
 
 @pytest.fixture

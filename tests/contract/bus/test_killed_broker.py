@@ -3,8 +3,6 @@
 import asyncio
 import time
 
-import pytest
-
 from chassis.bus.amqp import AmqpBus
 from chassis.bus.port import Queue, QueueKind
 from chassis.clock import SystemClock
@@ -15,16 +13,10 @@ from tests.servers import rabbit_server
 from tests.waiting import until
 
 
-@pytest.fixture
-async def broker(tmp_path):
-    server = rabbit_server(tmp_path / "rabbit")
-    await server.start()
-    yield server
-    server.kill()
-
-
-async def test_a_broker_killed_and_started_again_loses_nothing_confirmed(broker: RabbitServer):
-    bus = AmqpBus(broker.url, SystemClock(), publish_limit=5)
+async def test_a_broker_killed_and_started_again_loses_nothing_confirmed(
+    own_rabbitmq: RabbitServer,
+):
+    bus = AmqpBus(own_rabbitmq.url, SystemClock(), publish_limit=5)
     await bus.start()
     await until(lambda: bus.connected)
     work, projection, node = Inbox(), Inbox(), Inbox()
@@ -60,11 +52,11 @@ async def test_a_broker_killed_and_started_again_loses_nothing_confirmed(broker:
     await until(lambda: time.monotonic() - declared > 1)
     publishing = asyncio.gather(*[publish(n) for n in range(10)])
     await until(lambda: len(confirmed) > 300)
-    broker.kill()
+    own_rabbitmq.kill()
     await until(lambda: not bus.connected)
     await publishing
     assert refused
-    await broker.start()
+    await own_rabbitmq.start()
     await until(lambda: bus.connected, limit=10)
     for inbox in (work, projection, node):
         await until(lambda inbox=inbox: inbox.ready == 2, limit=10)

@@ -13,16 +13,6 @@ from tests.images import PIECE, MemorySource
 from tests.small_templates import image, quiet, stacked, template
 
 
-@pytest.fixture
-def source() -> MemorySource:
-    return MemorySource()
-
-
-@pytest.fixture
-def cache(tmp_path: Path) -> TemplateCache:
-    return TemplateCache(tmp_path / "cache")
-
-
 async def test_a_broken_off_download_goes_on_where_it_stopped(
     cache: TemplateCache, source: MemorySource, tmp_path: Path
 ) -> None:

@@ -3,23 +3,11 @@
 import asyncio
 from pathlib import Path
 
-import pytest
-
 from contracts.artifacts import DISK_TYPE
 from contracts.nodes import CachedTemplate
 from node_agent.drivers.qemu.cache import TemplateCache
 from tests.images import MemorySource
 from tests.small_templates import image, quiet, stacked, template
-
-
-@pytest.fixture
-def source() -> MemorySource:
-    return MemorySource()
-
-
-@pytest.fixture
-def cache(tmp_path: Path) -> TemplateCache:
-    return TemplateCache(tmp_path / "cache")
 
 
 async def test_layers_of_the_tag_to_be_pulled_survive_the_eviction_that_makes_room(

@@ -1,48 +1,23 @@
 """What is kept of a VM on disk, and how it is read again."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from contracts.artifacts import CONFIG_TYPE, Descriptor, Manifest, TemplateConfig, digest_of
-from contracts.templates import TemplateRef
-from contracts.vms import PortRule
 from node_agent.drivers.port import CannotHonour, HostFault, NoSpace
 from node_agent.drivers.qemu import machine, process, qcow2
-from node_agent.drivers.qemu.folder import CONSOLE, SPEC, VmFolder, VmRecord
-
-
-def record(name: str = "vm") -> VmRecord:
-    return VmRecord(
-        name=name,
-        uuid="11111111-2222-3333-4444-555555555555",
-        template=TemplateRef(
-            id="t", name="t", tag="v1", version=0, arch="amd64", repository="t", digest=""
-        ),
-        manifest=Manifest(
-            config=Descriptor(media_type=CONFIG_TYPE, digest=digest_of(b""), size=0), layers=()
-        ),
-        config=TemplateConfig(name="t"),
-        cpu=1,
-        ram_mb=128,
-        mac_address="52:54:00:00:00:01",
-        machine="q35",
-        ports=(PortRule(name="ssh", guest_port=22),),
-        host_ports=(10000,),
-        vnc_password="secret",
-        created=datetime(2026, 1, 1, tzinfo=UTC),
-    )
+from node_agent.drivers.qemu.folder import CONSOLE, SPEC, VmFolder
+from tests.vm_records import a_record
 
 
 @pytest.mark.parametrize("name", ["plain-1", "../../etc", "a b/c", "..", "ümlaut", "a,b=c%41"])
 def test_every_name_is_one_folder_and_comes_back(tmp_path: Path, name: str) -> None:
     folder = VmFolder(tmp_path, name)
-    folder.save(record(name))
+    folder.save(a_record(name))
     assert folder.path.parent == tmp_path
     assert list(VmFolder.names(tmp_path)) == [name]
-    assert VmFolder(tmp_path, name).load() == record(name)
+    assert VmFolder(tmp_path, name).load() == a_record(name)
 
 
 @pytest.mark.parametrize("name", ["", "x" * 300])
@@ -53,21 +28,21 @@ def test_a_name_that_is_no_folder_is_refused(tmp_path: Path, name: str) -> None:
 
 def test_passwords_are_for_the_agent_alone(tmp_path: Path) -> None:
     folder = VmFolder(tmp_path, "vm")
-    folder.save(record())
+    folder.save(a_record())
     assert (folder.path / SPEC).stat().st_mode & 0o077 == 0
     assert not any("secret" in word for word in arguments())
 
 
 def test_what_cannot_be_read_is_no_vm(tmp_path: Path) -> None:
     folder = VmFolder(tmp_path, "vm")
-    folder.save(record())
+    folder.save(a_record())
     (folder.path / SPEC).write_text("{")
     assert folder.load() is None
 
 
 def test_a_long_console_begins_anew_and_the_last_one_is_kept(tmp_path: Path) -> None:
     folder = VmFolder(tmp_path, "vm")
-    folder.save(record())
+    folder.save(a_record())
     console = folder.path / CONSOLE
     console.write_bytes(b"x" * (4 * 1024 * 1024 + 1))
     folder.trim_console()
@@ -77,7 +52,7 @@ def test_a_long_console_begins_anew_and_the_last_one_is_kept(tmp_path: Path) -> 
 
 def test_the_tail_of_a_console_is_one_line(tmp_path: Path) -> None:
     folder = VmFolder(tmp_path, "vm")
-    folder.save(record())
+    folder.save(a_record())
     assert folder.console_tail() == ""
     (folder.path / CONSOLE).write_bytes(b"one\r\n\r\n two\xff\n")
     assert folder.console_tail() == "one | two\N{REPLACEMENT CHARACTER}"
@@ -118,14 +93,14 @@ async def test_a_full_disk_is_told_as_such(tmp_path: Path, monkeypatch: pytest.M
 
 def test_a_full_disk_fails_the_record_and_keeps_the_old_one(tmp_path: Path) -> None:
     folder = VmFolder(tmp_path, "vm")
-    folder.save(record())
+    folder.save(a_record())
     (folder.path / f"{SPEC}.part").symlink_to("/dev/full")
     with pytest.raises(NoSpace):
-        folder.save(msgspec.structs.replace(record(), cpu=2))
-    assert folder.load() == record()
+        folder.save(msgspec.structs.replace(a_record(), cpu=2))
+    assert folder.load() == a_record()
 
 
 def arguments(name: str = "vm") -> list[str]:
     disks = (Path("disk.qcow2"), Path("layer.qcow2"))
     boot = machine.Boot(accelerator="tcg", bind="127.0.0.1", disks=disks)
-    return machine.arguments(record(name), boot)
+    return machine.arguments(a_record(name), boot)

@@ -9,7 +9,10 @@ import pytest
 
 from chassis.store.mongo import MongoStore
 from corral.registry import RegistryClient
+from registry.blobs.disk import DiskBlobs
+from tests.clock import ManualClock
 from tests.registries import RunningRegistry, running_registry
+from tests.registry_storage import Storage
 
 
 @pytest.fixture
@@ -28,6 +31,15 @@ async def http(registry: RunningRegistry) -> AsyncIterator[aiohttp.ClientSession
 async def client(registry: RunningRegistry) -> AsyncIterator[RegistryClient]:
     async with RegistryClient(registry.address) as client:
         yield client
+
+
+@pytest.fixture
+async def storage(own_store: MongoStore, tmp_path: Path) -> AsyncIterator[Storage]:
+    """The parts of a registry that keep blobs, on this disk, with a clock that stands still."""
+    storage = Storage(own_store, DiskBlobs(tmp_path), tmp_path, ManualClock())
+    await storage.start()
+    yield storage
+    await storage.folder.stop()
 
 
 @pytest.fixture(scope="session")

@@ -3,22 +3,12 @@
 import pytest
 
 from contracts.artifacts import digest_of, template_id_of
-from registry.blobs.disk import DiskBlobs
 from registry.catalog import ManifestUnknown
-from tests.clock import ManualClock
 from tests.registries import qcow2
-from tests.registry_storage import Storage, before, image
+from tests.registry_storage import before, image
 
 DISK = qcow2(100)
 MOMENTS = [("templates", "change"), ("records", "template"), ("records", "transact")]
-
-
-@pytest.fixture
-async def storage(own_store, tmp_path):
-    storage = Storage(own_store, DiskBlobs(tmp_path), tmp_path, ManualClock())
-    await storage.start()
-    yield storage
-    await storage.folder.stop()
 
 
 @pytest.fixture(params=["template", "other"])

@@ -1,23 +1,11 @@
 """Which manifests and blobs are collected, and when."""
 
-import pytest
-
 from chassis.store.port import Delete
 from contracts.artifacts import digest_of
-from registry.blobs.disk import DiskBlobs
-from tests.clock import ManualClock
 from tests.registries import qcow2, qcow2_over
-from tests.registry_storage import GRACE, Storage
+from tests.registry_storage import GRACE
 
 CONFIG = digest_of(b"{}")
-
-
-@pytest.fixture
-async def storage(own_store, tmp_path):
-    storage = Storage(own_store, DiskBlobs(tmp_path), tmp_path, ManualClock())
-    await storage.start()
-    yield storage
-    await storage.folder.stop()
 
 
 async def collect(storage, *, sweeps=2):

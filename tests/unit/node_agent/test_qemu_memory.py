@@ -9,33 +9,17 @@ from typing import Any, cast
 import msgspec
 import pytest
 
-from contracts.artifacts import CONFIG_TYPE, Descriptor, Manifest, TemplateConfig, digest_of
-from contracts.templates import TemplateRef
 from node_agent.drivers.port import HostFault, NoSpace
 from node_agent.drivers.qemu import migration, qmp
 from node_agent.drivers.qemu.blobs import BlobStore
-from node_agent.drivers.qemu.folder import STATE, Kept, VmFolder, VmRecord
+from node_agent.drivers.qemu.folder import STATE, Kept, VmFolder
 from node_agent.drivers.qemu.guest_agent import GuestAgent
 from node_agent.drivers.qemu.launch import Host, Launch, Means
-from tests.clock import START, ManualClock
+from tests.clock import ManualClock
+from tests.vm_records import a_record
 
 OFFER = migration.Offer(version="7.2.0", accelerator="tcg", cpu_model="max")
-RECORD = VmRecord(
-    name="vm",
-    uuid="11111111-2222-3333-4444-555555555555",
-    template=TemplateRef(
-        id="t", name="t", tag="v1", version=0, arch="amd64", repository="t", digest=""
-    ),
-    manifest=Manifest(
-        config=Descriptor(media_type=CONFIG_TYPE, digest=digest_of(b""), size=0), layers=()
-    ),
-    config=TemplateConfig(name="t"),
-    cpu=1,
-    ram_mb=1,
-    mac_address="52:54:00:00:00:01",
-    machine="q35",
-    created=START,
-)
+RECORD = msgspec.structs.replace(a_record(), ram_mb=1)
 PART = f"{STATE}.part"
 
 

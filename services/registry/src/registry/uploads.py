@@ -17,7 +17,8 @@ from pathlib import Path
 
 from chassis.clock import Clock
 from chassis.errors import Conflict, CorralError, NotFound
-from registry.blobs import PIECE, Blobs, NoSpace, full_disk
+from chassis.full_disk import full_disk_as
+from registry.blobs import PIECE, Blobs, NoSpace
 from registry.folder import Folder
 from registry.metrics import RECEIVED, UPLOADS
 from registry.room import OverQuota
@@ -125,7 +126,7 @@ class Uploads:
         await self.make_room(0)
         owner = self._folder.identity[:_OWNER]
         folder = self._root / (owner + str(uuid.uuid4())[len(owner) :])
-        with full_disk():
+        with full_disk_as(NoSpace):
             upload = await asyncio.to_thread(_make, folder, repository)
         self._known[upload.id] = upload
         return upload
@@ -232,7 +233,7 @@ class Uploads:
             if upload.writer is not me:
                 raise Superseded
             try:
-                with full_disk():
+                with full_disk_as(NoSpace):
                     await asyncio.to_thread(self._put, upload, piece)
                     RECEIVED.inc(len(piece))
             except NoSpace:

@@ -15,7 +15,8 @@ import structlog
 
 from chassis.clock import Clock
 from chassis.errors import NotFound, Refused
-from registry.blobs import NoSpace, full_disk
+from chassis.full_disk import full_disk_as
+from registry.blobs import NoSpace
 from registry.logs.folder import LogFile
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -49,7 +50,7 @@ class VmFiles:
         target = self._path(vm, name)
         upload = target.with_name(f"{_UNFINISHED}{uuid.uuid4().hex}")
         try:
-            with full_disk():
+            with full_disk_as(NoSpace):
                 with await asyncio.to_thread(self._begin, upload, target) as file:
                     await self._take(file, pieces)
                 await asyncio.to_thread(upload.rename, target)

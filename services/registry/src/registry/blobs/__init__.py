@@ -1,5 +1,5 @@
 """Where blobs are kept: one port, and an adapter for each kind of storage."""
 
-from registry.blobs.port import PIECE, Blobs, Disk, NoSpace, Reading, full_disk
+from registry.blobs.port import PIECE, Blobs, Disk, NoSpace, Reading
 
-__all__ = ["PIECE", "Blobs", "Disk", "NoSpace", "Reading", "full_disk"]
+__all__ = ["PIECE", "Blobs", "Disk", "NoSpace", "Reading"]

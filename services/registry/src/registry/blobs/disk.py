@@ -12,7 +12,8 @@ import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from registry.blobs.port import PIECE, Disk, full_disk
+from chassis.full_disk import full_disk_as
+from registry.blobs.port import PIECE, Disk, NoSpace
 
 _READ_ONLY = 0o444
 _DIGEST_LENGTH = 64
@@ -103,7 +104,7 @@ def _head(path: Path, limit: int) -> bytes:
 
 
 def _adopt(file: Path, target: Path) -> None:
-    with full_disk():
+    with full_disk_as(NoSpace):
         target.parent.mkdir(exist_ok=True)
         with file.open("rb") as content:
             os.fsync(content.fileno())

@@ -1,8 +1,6 @@
 """Blob storage as the registry sees it: verified content, named by its digest."""
 
-import contextlib
-import errno
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Protocol
 
@@ -10,25 +8,12 @@ import msgspec
 
 from chassis.errors import Unavailable
 
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-
 PIECE = 1 << 20
 """Bytes that are read into memory at once, at most; a storage far away takes a few of them."""
 
 
 class NoSpace(Unavailable):
     """The registry's disk is full"""
-
-
-@contextlib.contextmanager
-def full_disk() -> Iterator[None]:
-    """What the system says of a full disk is NoSpace."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _FULL:
-            raise NoSpace from error
-        raise
 
 
 class Disk(msgspec.Struct, frozen=True, kw_only=True):

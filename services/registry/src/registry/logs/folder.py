@@ -15,7 +15,8 @@ import msgspec
 
 from chassis.clock import Clock
 from chassis.errors import NotFound, Refused
-from registry.blobs import NoSpace, full_disk
+from chassis.full_disk import full_disk_as
+from registry.blobs import NoSpace
 
 _SPELLINGS = {"event": "Event", "controller": "Controller"}
 """Services that are asked for in either case."""
@@ -96,7 +97,7 @@ class LogFolder:
     def append(self, service: str, lines: bytes) -> None:
         """Add whole lines, in a new file when that is due; NoSpace."""
         current = self.current(service)
-        with full_disk():
+        with full_disk_as(NoSpace):
             current.parent.mkdir(parents=True, exist_ok=True)
             if shutil.disk_usage(current.parent).free < self._rotation.reserve:
                 raise NoSpace

@@ -11,9 +11,9 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from weakref import WeakValueDictionary
 
+from chassis.full_disk import full_disk_as
 from contracts.artifacts import DIGEST_PATTERN, DISK_TYPE, Descriptor
-from node_agent.drivers.port import CannotHonour, HostFault, ImageSource, SourceDown
-from node_agent.drivers.qemu.space import full_disk_named
+from node_agent.drivers.port import CannotHonour, HostFault, ImageSource, NoSpace, SourceDown
 
 _PART = ".part"
 _LAYER = ".qcow2"
@@ -63,7 +63,7 @@ class BlobStore:
         lock = self._busy.setdefault(path.name, asyncio.Lock())
         async with lock:
             if not path.exists():
-                with full_disk_named():
+                with full_disk_as(NoSpace):
                     try:
                         await self._download(blob, path, source, repository, told)
                     except (_WrongContent, SourceDown):

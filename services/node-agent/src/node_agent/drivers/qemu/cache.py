@@ -11,13 +11,14 @@ from weakref import WeakKeyDictionary
 import msgspec
 import structlog
 
+from chassis.full_disk import full_disk_as
 from contracts.artifacts import Descriptor, Manifest, TemplateConfig, digest_of
 from contracts.nodes import CachedTemplate
 from contracts.templates import TemplateRef
-from node_agent.drivers.port import CannotHonour, HostFault, ImageSource, Progress
+from node_agent.drivers.port import CannotHonour, HostFault, ImageSource, NoSpace, Progress
 from node_agent.drivers.qemu.blobs import BlobStore
 from node_agent.drivers.qemu.qcow2 import check_layer
-from node_agent.drivers.qemu.space import full_disk_named, write_whole
+from node_agent.drivers.qemu.space import write_whole
 
 _CONFIG_LIMIT = 1024 * 1024
 Key = tuple[str, str]
@@ -205,7 +206,7 @@ class TemplateCache:
             config=self._config(manifest.config),
             raw=raw,
         )
-        with full_disk_named():
+        with full_disk_as(NoSpace):
             write_whole(self._file(cached.key), msgspec.json.encode(cached))
         self._held[cached.key] = cached
 

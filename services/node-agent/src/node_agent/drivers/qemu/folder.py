@@ -11,6 +11,7 @@ from urllib.parse import quote, unquote
 
 import msgspec
 
+from chassis.full_disk import full_disk_as
 from contracts.artifacts import (
     DISK_TYPE,
     STATE_TYPE,
@@ -21,8 +22,8 @@ from contracts.artifacts import (
 )
 from contracts.templates import TemplateRef
 from contracts.vms import PortForward, PortRule
-from node_agent.drivers.port import CannotHonour
-from node_agent.drivers.qemu.space import full_disk_named, write_whole
+from node_agent.drivers.port import CannotHonour, NoSpace
+from node_agent.drivers.qemu.space import write_whole
 
 SPEC = "spec.json"
 DISK = "disk.qcow2"
@@ -130,7 +131,7 @@ class VmFolder:
 
     def save(self, record: VmRecord) -> None:
         """Replace what is known, whole or not at all. The file may hold a password."""
-        with full_disk_named():
+        with full_disk_as(NoSpace):
             self.path.mkdir(mode=0o700, exist_ok=True)
             write_whole(self.path / SPEC, msgspec.json.encode(record), mode=0o600)
 

@@ -12,13 +12,13 @@ from typing import Any
 
 import msgspec
 
+from chassis.full_disk import full_disk_as
 from contracts.artifacts import SavedState
 from node_agent.drivers.port import STATE_SECONDS, HostFault, NoSpace
 from node_agent.drivers.qemu import process, qmp
 from node_agent.drivers.qemu.channel import NoAnswer
 from node_agent.drivers.qemu.folder import STATE, VmRecord
 from node_agent.drivers.qemu.qmp import Monitor
-from node_agent.drivers.qemu.space import full_disk_named
 
 HYPERVISOR = "qemu"
 
@@ -61,7 +61,7 @@ async def save_state(folder: Path, target: Path, record: VmRecord, offer: Offer)
     _check_room(target, record)
     part = _part(target)
     try:
-        with full_disk_named():
+        with full_disk_as(NoSpace):
             found = await _write_state(folder, part, record, offer)
     except BaseException:
         part.unlink(missing_ok=True)

@@ -1,15 +1,9 @@
-"""Disk space: what is used, how a full disk is told, files that are written whole or not."""
+"""Disk space: what is used, and files that are written whole or not."""
 
-import errno
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from node_agent.drivers.port import NoSpace
-
 _BLOCK = 512
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 def used(root: Path) -> int:
@@ -33,14 +27,3 @@ def write_whole(file: Path, content: bytes, mode: int = 0o644) -> None:
         target.flush()
         os.fsync(descriptor)
     part.rename(file)
-
-
-@contextmanager
-def full_disk_named() -> Iterator[None]:
-    """Turn the system's word for a full disk into NoSpace."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _FULL:
-            raise NoSpace from error
-        raise
