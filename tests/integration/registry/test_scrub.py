@@ -65,6 +65,36 @@ async def test_a_corrupt_blob_is_set_aside_and_reported_and_may_be_pushed_again(
     assert events(await scrub(storage)) == []
 
 
+async def test_what_was_pushed_anew_while_the_old_content_was_read_stays(storage, monkeypatch):
+    await storage.push("a", "v1", [b"to be damaged"])
+    digest = digest_of(b"to be damaged")
+    await damage(storage, digest, b"cut")
+    real = storage.scrub._digest
+
+    async def overtaken(asked):
+        found = await real(asked)
+        if found != asked:
+            await storage.push_blob("a", b"to be damaged")
+        return found
+
+    monkeypatch.setattr(storage.scrub, "_digest", overtaken)
+    assert events(await scrub(storage)) == []
+    assert await storage.broken() == []
+
+
+async def test_what_cannot_be_set_aside_is_reported_all_the_same(storage, monkeypatch):
+    await storage.push("a", "v1", [b"to be damaged"])
+    await damage(storage, digest_of(b"to be damaged"), b"to be xamaged")
+    counted = CORRUPT._value.get()
+
+    async def full(_digest):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(storage.blobs, "quarantine", full)
+    assert events(await scrub(storage)) == ["registry.blob_corrupt", "registry.blob_not_set_aside"]
+    assert CORRUPT._value.get() == counted + 1
+
+
 async def test_what_is_missing_though_needed_is_reported(storage):
     await storage.push("a", "v1", [b"layer"])
     await storage.blobs.remove(digest_of(b"layer"))

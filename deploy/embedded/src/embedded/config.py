@@ -41,6 +41,7 @@ class EmbeddedSettings(AuthSettings, frozen=True, kw_only=True):
     ALIASES: ClassVar[Mapping[str, str]] = {
         "ANKA_EVENT_LOG_URL": "event_log_url",
         **SchedulerSettings.ALIASES,
+        "ANKA_METRICS_PORT": "metrics_port",
         "ANKA_ALLOW_CORS": "allow_cors",
         "ANKA_MAX_LOG_SIZE": "max_log_size",
         "ANKA_KEEP_LOGS_FOR": "keep_logs_for",
@@ -139,6 +140,7 @@ class EmbeddedSettings(AuthSettings, frozen=True, kw_only=True):
             )
         for service in (self.gateway, self.scheduler, self.registry, self.event_pusher):
             service()  # refuses by its name what it could not work with
+        self.agent(self.driver or "simulated")
 
     @property
     def folder(self) -> Path:

@@ -29,6 +29,9 @@ NVRAM_TYPE = "application/vnd.corral.nvram.v1"
 STATE_TYPE = "application/vnd.corral.state.v1"
 """Saved memory and devices of a suspended template; see ``SavedState`` for what it needs."""
 
+MAX_MANIFEST = 4 << 20
+"""Bytes. Source: OCI Distribution spec 1.1, what a registry should take at least."""
+
 OUR_TYPES = "application/vnd.corral."
 """How every media type of ours begins."""
 

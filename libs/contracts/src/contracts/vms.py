@@ -8,8 +8,6 @@ import msgspec
 from contracts.messages import Fact, Order, Report
 from contracts.templates import TemplateRef
 
-"""How the wire writes "never happened"."""
-
 
 class PortForward(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One forwarded port of a running VM."""

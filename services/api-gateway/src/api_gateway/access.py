@@ -65,11 +65,11 @@ class AccessControl:
     @property
     def identify(self) -> Identify | None:
         """Finds out who presents a header; None: nobody is asked."""
-        return self._authenticator.identify if self._settings.enable_auth else None
+        return self._authenticator.identify if self.guards else None
 
     def parts(self) -> list[Part]:
         """What runs for it."""
-        if not self._settings.enable_auth:
+        if not self.guards:
             return []
         queue = Queue(
             name=f"gateway.access.{uuid.uuid4()}",
@@ -86,7 +86,7 @@ class AccessControl:
 
     def checks(self) -> Mapping[str, Check]:
         """What readiness depends on."""
-        return {"access": self._authenticator.problem} if self._settings.enable_auth else {}
+        return {"access": self._authenticator.problem} if self.guards else {}
 
     def table(self) -> Routes:
         """The routes about access itself: none while nobody has to say who they are."""

@@ -57,7 +57,7 @@ class Configuration:
             await self._store.transact([_write(before, sets), *said(after)])
             self._known = after
 
-        await contended("the configuration is being", attempt)
+        await contended("configuration", attempt)
 
 
 def _write(before: ConfigurationDocument, sets: Mapping[str, Any]) -> Write:

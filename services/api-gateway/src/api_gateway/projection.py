@@ -122,7 +122,7 @@ class Instances:
         for entry in self._entries.values():
             if entry.spec.pool_id is not None and not entry.spec.terminate:
                 found[entry.spec.pool_id].append(entry.status)
-        return found
+        return dict(found)
 
     def encode(self, ids: Iterable[str]) -> None:
         """Encode these now, so that the next list need not."""

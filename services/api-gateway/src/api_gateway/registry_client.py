@@ -11,6 +11,7 @@ import structlog
 from api_gateway.metrics import REACHABLE
 from chassis.credentials import credentials
 from chassis.errors import Refused
+from chassis.unreached import reason
 from chassis.web import ACTOR_HEADER, REQUEST_ID_HEADER
 
 _log = structlog.get_logger()
@@ -21,19 +22,10 @@ class RegistryUnreachable(Refused):
 
 
 def unreachable(error: Exception) -> RegistryUnreachable:
-    """What went wrong, in words for callers; the log of the poll has the error itself."""
-    match error:
-        case TimeoutError():
-            reason = "it did not answer in time"
-        case aiohttp.ClientConnectorError():
-            reason = "no connection to it"
-        case msgspec.MsgspecError():
-            reason = "its answer was not understood"
-        case aiohttp.ServerDisconnectedError():
-            reason = "Server disconnected"
-        case _:
-            reason = "the connection broke"
-    return RegistryUnreachable(f"registry unreachable: {reason}")
+    """What went wrong, in words for callers; the log has the error itself, as its cause."""
+    broken = isinstance(error, msgspec.MsgspecError)
+    told = "its answer was not understood" if broken else reason(error)
+    return RegistryUnreachable(f"registry unreachable: {told}")
 
 
 class RegistryDisk(msgspec.Struct, frozen=True, kw_only=True):

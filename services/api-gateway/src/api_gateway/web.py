@@ -224,8 +224,10 @@ def _failure(error: Exception, call: Call) -> Reply:
         return Reply(status=401, body=envelope.AUTHENTICATION_REQUIRED, failure=failure)
     for kinds, code, message in _FAILURES:
         if isinstance(error, kinds):
-            if message is not None:
-                _log.warning("request.not_answered", code=code, error=repr(error))
+            if message is not None or error.__cause__ is not None:
+                _log.warning(
+                    "request.not_answered", code=code, error=repr(error.__cause__ or error)
+                )
             right = next((right for kind, right in _RIGHT if isinstance(error, kind)), None)
             return failed(code, message or _text(error), right)
     _log.error("request.failed", exc_info=error)

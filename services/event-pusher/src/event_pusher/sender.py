@@ -143,9 +143,15 @@ class Sender:
 
 def _told(error: OSError | UnicodeError) -> str:
     """What went wrong in words: whoever made the webhook reads it, and knows no Python."""
-    if not isinstance(error, OSError) or not error.errno:
-        return str(error)
-    own = isinstance(error, ssl.SSLError | socket.gaierror)  # their numbers are not the system's
+    if isinstance(error, UnicodeError):
+        return "the name of its host is not valid"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate does not hold: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return f"no TLS with it: {(error.reason or 'broken off').replace('_', ' ').lower()}"
+    if not error.errno:
+        return str(error) or "it closed the connection"
+    own = isinstance(error, socket.gaierror)  # its numbers are not the system's
     return (error.strerror or str(error)) if own else os.strerror(error.errno)
 
 

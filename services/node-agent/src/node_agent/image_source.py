@@ -9,14 +9,12 @@ from pathlib import Path
 import aiohttp
 from multidict import CIMultiDict
 
-from contracts.artifacts import INDEX_TYPE, MANIFEST_TYPE
+from chassis.unreached import reason
+from contracts.artifacts import INDEX_TYPE, MANIFEST_TYPE, MAX_MANIFEST
 from node_agent.drivers.port import HostFault, ImageSource, SourceDown
 from node_agent.metrics import FETCHED
 
 _CHUNK = 1 << 20
-LARGEST_MANIFEST = 4 << 20
-"""Bytes. Source: OCI Distribution spec 1.1, what a registry should take at least."""
-
 _TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=15, sock_read=60)
 _OK, _PARTIAL = 200, 206
 _BUSY, _BROKEN = 429, 500
@@ -55,9 +53,9 @@ class HttpImageSource:
             async with self._get(url, headers) as answer:
                 if answer.status != _OK:
                     raise _refusal(answer.status, url)
-                body = await _read(answer, LARGEST_MANIFEST)
+                body = await _read(answer, MAX_MANIFEST)
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise SourceDown(f"registry {self.address}: {error!r}") from error
+            raise SourceDown(f"registry {self.address}: {reason(error)}") from error
         if reference.startswith("sha256:") and _digest(body) != reference:
             raise HostFault(f"{url}: the manifest is not what its digest says")
         return body
@@ -79,7 +77,7 @@ class HttpImageSource:
                     yield chunk[skip:]
                     skip = 0
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise SourceDown(f"registry {self.address}: {error!r}") from error
+            raise SourceDown(f"registry {self.address}: {reason(error)}") from error
 
     def _get(
         self, url: str, headers: Mapping[str, str]

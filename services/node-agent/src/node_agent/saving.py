@@ -16,6 +16,7 @@ from node_agent.reports import Reports
 from node_agent.vm import Vm
 
 SCRIPT_FAILED = "Script execution failed"
+_UNFORESEEN = "the agent met an error that it does not know, see its log"
 """The documented message."""
 
 _SCRIPT_GRACE = 60.0
@@ -79,9 +80,9 @@ class _Saving:
             await self._run_on(str(error))
         except TimeoutError:
             await self._run_on("saving took too long")
-        except Exception as error:
+        except Exception:
             _log.exception("image.save_failed", instance=self._order.instance_id)
-            await self._run_on(f"{type(error).__name__}: {error}")
+            await self._run_on(_UNFORESEEN)
         else:
             await self._keep_in_cache(push, digest)
             await self._end(digest=digest)
@@ -153,9 +154,9 @@ class _Saving:
             error = f"{error}; and the VM could not be started again: it takes too long"
         except DriverError as again:
             error = f"{error}; and the VM could not be started again: {again}"
-        except Exception as again:
+        except Exception:
             _log.exception("image.run_on_failed", instance=self._order.instance_id)
-            error = f"{error}; and the VM could not be started again: {again!r}"
+            error = f"{error}; and the VM could not be started again: {_UNFORESEEN}"
         await self._end(error=error)
 
     async def _end(self, *, digest: str = "", error: str = "", script_failed: bool = False) -> None:

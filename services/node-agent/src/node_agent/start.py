@@ -138,12 +138,18 @@ class Start:
             self._over("pulling")
             self._attempt.moved(VmPhase.PREPARING)
             async with host.workers.boot():
-                self._attempt.limit(host.limits.start)
+                self._attempt.limit(self._limit)
                 with tracing.span("agent.clone"):
                     await self._driver.clone(self._spec())
                 self._check_in_time()
                 self._over("preparing")
                 return await self._start_vm()
+
+    @property
+    def _limit(self) -> float:
+        """Seconds to be up; a suspended template's memory is read first."""
+        limits = self._host.limits
+        return limits.start + (limits.state if self._run.template.suspended else 0)
 
     def _spec(self) -> VmSpec:
         run = self._run
@@ -163,7 +169,7 @@ class Start:
     async def _boot_further(self) -> VmInfo:
         """Nobody knows how far the guest has come: a script may not begin before it is up."""
         self._attempt.moved(VmPhase.PREPARING)
-        self._attempt.limit(self._host.limits.start)
+        self._attempt.limit(self._limit)
         return await self._start_vm()
 
     def _over(self, part: str) -> None:

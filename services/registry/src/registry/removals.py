@@ -116,6 +116,11 @@ class Removals:
         change = {"$set": {"checked": self._clock.now()}, "$unset": {"claimed": ""}}
         await self._store.change(BLOBS, BlobDocument, mine, change)
 
+    async def is_as_seen(self, blob: BlobDocument) -> bool:
+        """Whether nobody has stored or linked it since."""
+        seen = {"_id": blob.digest, "revision": blob.revision}
+        return bool(await self._store.find(BLOBS, BlobDocument, seen, limit=1))
+
     async def unclaim(self, blob: BlobDocument) -> None:
         """Nothing is known of it: the next may check it at once."""
         mine = {"_id": blob.digest, "claimed": blob.claimed}

@@ -43,25 +43,40 @@ class Scrub:
 
     async def _check(self, blob: BlobDocument) -> None:
         try:
-            found = await self._digest(blob.digest)
-            if found != blob.digest:
-                await self._set_aside(blob.digest, found)
-        except FileNotFoundError:
-            await self._report_missing(blob.digest)
-        except OSError as error:
-            UNREADABLE.inc()
-            _log.error("registry.blob_unreadable", digest=blob.digest, error=str(error))
-            return
+            if await self._is_settled(blob):
+                await self._removals.checked(blob)
         except Unavailable:
             await self._removals.unclaim(blob)
             raise
-        await self._removals.checked(blob)
 
-    async def _set_aside(self, digest: str, found: str) -> None:
-        await self._blobs.quarantine(digest)
-        CORRUPT.inc()
+    async def _is_settled(self, blob: BlobDocument) -> bool:
+        """Read it and deal with what is wrong; False when it must be checked again."""
+        try:
+            found = await self._digest(blob.digest)
+        except FileNotFoundError:
+            await self._report_missing(blob.digest)
+            return True
+        except OSError as error:
+            UNREADABLE.inc()
+            _log.error("registry.blob_unreadable", digest=blob.digest, error=str(error))
+            return False
+        return found == blob.digest or await self._set_aside(blob, found)
+
+    async def _set_aside(self, blob: BlobDocument, found: str) -> bool:
+        """False when that failed, or when the blob was pushed anew while the old one was read."""
+        digest = blob.digest
+        if not await self._removals.is_as_seen(blob):
+            await self._removals.unclaim(blob)
+            return False
         repositories = await self._repositories(digest)
+        CORRUPT.inc()
         _log.error("registry.blob_corrupt", digest=digest, found=found, repositories=repositories)
+        try:
+            await self._blobs.quarantine(digest)
+        except OSError as error:
+            _log.error("registry.blob_not_set_aside", digest=digest, error=str(error))
+            return False
+        return True
 
     async def _digest(self, digest: str) -> str:
         """The digest of what is stored, read at our pace."""

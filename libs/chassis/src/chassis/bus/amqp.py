@@ -193,7 +193,7 @@ class AmqpBus:
         return Opened(connection.transport.connection, factory.tap, close)
 
     async def _declare_exchange(self, opened: Opened) -> None:
-        async with opened.passing_channel() as channel:
+        async with opened.short_channel() as channel:
             await channel.exchange_declare(
                 topology.EXCHANGE, exchange_type="topic", durable=True, timeout=CALL_LIMIT
             )
@@ -226,7 +226,7 @@ async def _declare_kept(opened: Opened, queue: Queue) -> None:
     """
     for step in steps(queue, queue.name):
         try:
-            async with opened.passing_channel() as channel:
+            async with opened.short_channel() as channel:
                 await step(channel)
         except ChannelPreconditionFailed as error:
             _log.warning("bus.queue_differs", queue=queue.name, error=str(error)[:300])

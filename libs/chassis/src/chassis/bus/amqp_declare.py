@@ -17,22 +17,24 @@ Step: TypeAlias = Callable[[Channel], Awaitable[None]]
 def steps(queue: Queue, name: str) -> Iterator[Step]:
     """What declares ``queue`` under this name, and binds it."""
     if queue.kind is QueueKind.WORK:  # the broker itself uses it; others on demand
-        yield partial(declare, name=topology.dead_queue(queue), how=topology.dead_arguments(queue))
+        yield partial(
+            declare, name=topology.dead_queue(queue), arguments=topology.dead_arguments(queue)
+        )
     exclusive = queue.kind is QueueKind.PROJECTION
-    yield partial(declare, name=name, how=topology.arguments(queue), exclusive=exclusive)
+    yield partial(declare, name=name, arguments=topology.arguments(queue), exclusive=exclusive)
     yield partial(_bind, name=name, keys=queue.keys)
 
 
 async def declare(
-    channel: Channel, name: str, how: dict[str, Any], *, exclusive: bool = False
+    channel: Channel, name: str, arguments: dict[str, Any], *, exclusive: bool = False
 ) -> None:
-    """Declare one queue; ``how`` are its arguments."""
+    """Declare one queue."""
     await channel.queue_declare(
         name,
         durable=not exclusive,
         exclusive=exclusive,
         auto_delete=exclusive,
-        arguments=how,
+        arguments=arguments,
         timeout=CALL_LIMIT,
     )
 

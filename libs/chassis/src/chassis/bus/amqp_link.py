@@ -39,11 +39,14 @@ class Opened(msgspec.Struct, frozen=True):
         return cast(Channel, channel)
 
     @asynccontextmanager
-    async def passing_channel(self) -> AsyncIterator[Channel]:
-        """A new channel for one purpose."""
+    async def short_channel(self) -> AsyncIterator[Channel]:
+        """A new channel for one purpose; what is refused closes it as well."""
         channel = await self.channel()
-        yield channel
-        await channel.close()
+        try:
+            yield channel
+        finally:
+            if not channel.is_closed:
+                await channel.close()
 
 
 Connect: TypeAlias = Callable[[], Awaitable[Opened]]

@@ -13,7 +13,13 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from contracts.artifacts import DIGEST_PATTERN, INDEX_TYPE, MANIFEST_TYPE, digest_of
+from contracts.artifacts import (
+    DIGEST_PATTERN,
+    INDEX_TYPE,
+    MANIFEST_TYPE,
+    MAX_MANIFEST,
+    digest_of,
+)
 from corral.registry.errors import Corrupt, RegistryError, refusal
 from corral.registry.retry import Patience
 from corral.registry.upload import Sender, UploadLost
@@ -24,7 +30,6 @@ Chunk = Callable[[int], None]
 
 _PIECE = 1 << 20
 _TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
-_MAX_MANIFEST = 4 << 20
 _REFUSED = 400
 
 
@@ -246,7 +251,7 @@ async def _small(response: aiohttp.ClientResponse) -> bytes:
     content = bytearray()
     async for piece in response.content.iter_any():
         content += piece
-        if len(content) > _MAX_MANIFEST:
+        if len(content) > MAX_MANIFEST:
             raise Corrupt("the manifest is larger than any manifest may be")
     return bytes(content)
 

@@ -15,10 +15,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     license: str
 
 
-class Logins(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An absent ``oidc`` tells clients that there is no such login."""
-
-    oidc: dict[str, str] | None = None
+class Logins(msgspec.Struct, frozen=True):
+    """Logins at other services by their names: clients see by the absence that there are none."""
 
 
 class Stats(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,6 +1,7 @@
 """``/openapi.json``, ``/asyncapi.json`` and ``/docs``: what the API and the messages look like.
 
-Open to everybody: it says nothing of this cloud, and a browser asks for it without credentials.
+Open to everybody: it tells the version and which calls there are, and nothing of what is in this
+cloud; a browser asks for it without credentials.
 """
 
 import asyncio

@@ -123,7 +123,7 @@ class GroupRoutes:
     @operation(either=ById)
     async def delete(self, call: Call) -> bytes:
         """Remove a group: from its nodes, and where others fall back to it."""
-        identity = call.query("id") or (await call.fields_or_none()).required_text("id")
+        identity = (await call.parameters()).required_text("id")
         members = await self._store.nodes_in_group(identity)
 
         def decide(groups: Mapping[str, GroupDocument]) -> Sequence[Write]:
@@ -160,7 +160,7 @@ class GroupRoutes:
             groups = {known.id: known for known in await self._store.groups()}
             await self._store.write_groups(revision, decide(groups))
 
-        await contended("groups are being", attempt)
+        await contended("groups", attempt)
         await self._sync.reread_groups()
         await self._outbox.flush_now()
 

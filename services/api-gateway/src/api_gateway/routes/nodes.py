@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from api_gateway.auth import nodes
-from api_gateway.domain.fields import Fields, MissingField
+from api_gateway.domain.fields import Fields
 from api_gateway.domain.paging import read_page
 from api_gateway.domain.selection import NodeSelection
 from api_gateway.operation import operation
@@ -84,10 +84,7 @@ class NodeRoutes:
     @operation(either=NodeNamed)
     async def delete(self, call: Call) -> bytes:
         """Forget a node that does not exist any more."""
-        fields = await call.fields_or_none()
-        identity = fields.text("node_id") or call.query("node_id")
-        if identity is None:
-            raise MissingField("node_id")
+        identity = (await call.parameters()).required_text("node_id")
         nodes.require(call.access, nodes.REMOVE, [identity])
         document = _found(
             await self._store.configure_node(

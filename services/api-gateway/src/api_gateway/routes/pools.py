@@ -68,7 +68,7 @@ class PoolRoutes:
         identity = call.query("id")
         known = await self._store.all() if identity is None else [await self._store.one(identity)]
         members = await self._reader.members()
-        public = [encode(pool, members[pool.id]) for pool in known]
+        public = [encode(pool, members.get(pool.id, ())) for pool in known]
         return envelope.ok_list(public) if identity is None else envelope.ok(public[0])
 
     @operation(PublicPool, body=NewPool)
@@ -104,14 +104,14 @@ class PoolRoutes:
             messages = [_changed(document), self._event(EventKind.POOL_UPDATED, document, call)]
             await self._store.change(known, sets, self._outbox.writes(messages))
 
-        await contended("the pool is being", attempt)
+        await contended("pool", attempt)
         await self._announced()
         return envelope.OK
 
     @operation(either=ById)
     async def delete(self, call: Call) -> bytes:
         """Remove a pool; what it keeps and nobody has claimed ends."""
-        identity = call.query("id") or (await call.fields_or_none()).required_text("id")
+        identity = (await call.parameters()).required_text("id")
 
         async def attempt() -> None:
             known = await self._store.one(identity)
@@ -120,7 +120,7 @@ class PoolRoutes:
             messages = [removed, self._event(EventKind.POOL_DELETED, gone, call)]
             await self._store.remove(known, self._outbox.writes(messages))
 
-        await contended("the pool is being", attempt)
+        await contended("pool", attempt)
         await self._announced()
         return envelope.OK
 

@@ -133,7 +133,7 @@ class WebhookRoutes:
     @operation(either=ById)
     async def delete(self, call: Call) -> bytes:
         """Send it nothing any more."""
-        identity = call.query("id") or (await call.fields_or_none()).required_text("id")
+        identity = (await call.parameters()).required_text("id")
         await self._change(
             _changeable(identity), lambda _: {"remove": True}, call, EventKind.WEBHOOK_DELETED
         )
@@ -217,7 +217,7 @@ class WebhookRoutes:
             await self._endpoints.wish(known, decide(known), self._outbox.writes(events))
             return known
 
-        known = await contended("the webhook is being", attempt)
+        known = await contended("webhook", attempt)
         await self._say(identity, known.generation + 1)
         return known
 

@@ -18,16 +18,13 @@ from contracts.artifacts import (
 from registry.domain import tart
 from registry.domain.digest import is_digest, is_supported
 
-MAX_MANIFEST = 4 << 20
-"""Bytes of a manifest, at most (what OCI Distribution 1.1 asks a registry to take)."""
-
 _DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 _DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
 _IMAGES = (MANIFEST_TYPE, _DOCKER_MANIFEST)
 _INDEXES = (INDEX_TYPE, _DOCKER_LIST)
 _SCHEMA = 2
 _JSON = re.compile(r"application/(?:json|[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,120}\+json)")
-ELSEWHERE = (
+NONDISTRIBUTABLE = (
     "application/vnd.oci.image.layer.nondistributable.",
     "application/vnd.docker.image.rootfs.foreign.",
 )
@@ -62,7 +59,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     @property
     def blobs(self) -> tuple[Descriptor, ...]:
         """The blobs it refers to and that must be here."""
-        layers = (blob for blob in self.layers if not blob.media_type.startswith(ELSEWHERE))
+        layers = (blob for blob in self.layers if not blob.media_type.startswith(NONDISTRIBUTABLE))
         return (*((self.config,) if self.config else ()), *layers)
 
     @property

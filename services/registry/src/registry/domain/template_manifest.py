@@ -20,7 +20,7 @@ from contracts.artifacts import (
 )
 from contracts.vms import PortRule
 from registry.domain import tart
-from registry.domain.artifact import ELSEWHERE, BadManifest
+from registry.domain.artifact import NONDISTRIBUTABLE, BadManifest
 from registry.domain.template import ARCHITECTURES
 
 MAX_CONFIG = 1 << 20
@@ -79,7 +79,7 @@ def _check_image(manifest: Manifest) -> None:
 
 def _check_layers(manifest: Manifest) -> None:
     for layer in manifest.layers:
-        if layer.media_type.startswith(ELSEWHERE):
+        if layer.media_type.startswith(NONDISTRIBUTABLE):
             raise BadManifest(
                 f"layers: {layer.digest} is {layer.media_type}: "
                 "a template's layers must be in the registry"

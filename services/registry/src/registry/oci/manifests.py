@@ -6,10 +6,9 @@ from collections.abc import Mapping
 import msgspec
 from aiohttp import web
 
-from contracts.artifacts import INDEX_TYPE, REFERENCE_PATTERN
+from contracts.artifacts import INDEX_TYPE, MAX_MANIFEST, REFERENCE_PATTERN
 from registry.access import actor_of
 from registry.catalog import Catalog
-from registry.domain.artifact import MAX_MANIFEST
 from registry.oci.errors import OciError
 from registry.oci.names import digest_of_path, reference_of_path, repository_of
 from registry.pulls import Pulls
