@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import structlog
 from aiohttp import web
 
 from api_gateway.operation import operation
@@ -13,6 +14,7 @@ from chassis.errors import Unauthenticated, Unavailable
 
 NAMES = ("AnkaAgent.pkg", "AnkaAgentArm.pkg")
 _BINARY = "application/octet-stream"
+_log = structlog.get_logger()
 _FAILURE = {"Content-Type": "application/json", "Cache-Control": "no-store"}
 
 
@@ -45,7 +47,8 @@ class Packages:
             except Unauthenticated:
                 body = envelope.AUTHENTICATION_REQUIRED
                 return web.Response(body=body, status=401, headers=_FAILURE)
-            except Unavailable:
+            except Unavailable as error:
+                _log.warning("request.not_answered", code=503, error=repr(error))
                 body = envelope.fail(UNAVAILABLE)
                 return web.Response(body=body, status=503, headers=_FAILURE)
         name = request.path.rpartition("/")[2]
