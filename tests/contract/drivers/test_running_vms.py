@@ -69,6 +69,12 @@ async def test_a_script_beyond_its_limit_is_ended(driver: VmDriver) -> None:
     assert (result.return_code, result.did_timeout) == (-1, True)
 
 
+async def test_a_script_that_may_run_on_is_given_up_at_its_limit(driver: VmDriver) -> None:
+    result = await driver.run_script(NAME, b"sleep 60\n", 1.0, kill=False)
+    assert (result.return_code, result.did_timeout) == (-1, True)
+    assert (await driver.run_script(NAME, b"exit 3\n", 20.0, kill=False)).return_code == 3
+
+
 async def test_a_restarted_agent_finds_its_vm_again(
     driver_under_test: DriverUnderTest, driver: VmDriver
 ) -> None:

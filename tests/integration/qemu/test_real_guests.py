@@ -77,6 +77,13 @@ async def test_what_a_script_left_running_on_purpose_stays(driver: VmDriver) -> 
     assert await said(driver, BASIC, "ps | grep -c 'slee[p] 30$'") == "1"
 
 
+async def test_a_script_that_may_run_on_does(driver: VmDriver) -> None:
+    script = b"until [ -e /tmp/go ]; do sleep 0.1; done; touch /tmp/gone"
+    result = await driver.run_script(BASIC, script, 1.0, kill=False)
+    assert result.did_timeout
+    await said(driver, BASIC, "touch /tmp/go; until [ -e /tmp/gone ]; do sleep 0.1; done")
+
+
 async def test_output_is_capped(driver: VmDriver) -> None:
     result = await driver.run_script(BASIC, b"head -c 1500000 /dev/zero", 60.0)
     assert len(result.stdout) == 1024 * 1024

@@ -5,7 +5,7 @@ import pytest
 
 from api_gateway.domain.fields import BadField, Fields, parse_object
 from api_gateway.domain.start_request import StartRequest, read_start_request
-from contracts.vms import Disk, PortRule, ScriptCondition, ScriptFailHandler
+from contracts.vms import SCRIPT_TIMEOUT, Disk, PortRule, ScriptCondition, ScriptFailHandler
 
 
 def read(**fields) -> StartRequest:
@@ -55,6 +55,13 @@ def test_a_script_carries_its_settings():
     assert (script.body, script.monitored, script.timeout) == (b"exit 3", True, 5)
     assert script.condition is ScriptCondition.BOOTED
     assert script.fail_handler is ScriptFailHandler.DELETE
+
+
+def test_a_script_that_is_not_monitored_has_the_usual_time():
+    body = base64.b64encode(b"exit 3").decode()
+    script = read(startup_script=body, script_timeout=5).script
+    assert script is not None
+    assert (script.monitored, script.timeout) == (False, SCRIPT_TIMEOUT)
 
 
 def test_base64_may_be_wrapped():

@@ -86,6 +86,17 @@ async def test_a_script_beyond_its_limit_failed_with_minus_one(world: AgentWorld
     assert failed.script_result.did_timeout
 
 
+async def test_an_unmonitored_script_runs_on_beyond_its_time(world: AgentWorld):
+    await world.start()
+    await world.order(world.run_vm(script=script(b"sleep 100", timeout=5)))
+    await until(lambda: world.history("script"))
+    for _ in range(5):
+        await world.clock.advance(1)
+    started = await world.heard(VmStarted)
+    assert started.script_result is None
+    assert started.info.status == "running"
+
+
 async def test_a_script_waits_for_the_network_when_it_needs_it(world: AgentWorld):
     world.delays = Delays(network=3)
     await world.start()

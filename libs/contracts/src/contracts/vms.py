@@ -68,16 +68,21 @@ class ScriptFailHandler(StrEnum):
     DELETE = "delete"
 
 
+SCRIPT_TIMEOUT = 90
+"""Seconds a startup script has when nobody says otherwise (API page)."""
+
+
 class Script(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A startup script: bytes for ``sh`` on standard input. ``timeout`` in seconds.
 
-    Unless ``monitored``, its result is not reported and its failure changes nothing.
+    Unless ``monitored``, its result is not reported and its failure changes nothing; Started waits
+    for it as long, and then it runs on.
     """
 
     body: bytes
     condition: ScriptCondition = ScriptCondition.NETWORK
     monitored: bool = False
-    timeout: int = 90
+    timeout: int = SCRIPT_TIMEOUT
     fail_handler: ScriptFailHandler = ScriptFailHandler.STOP
 
 

@@ -208,7 +208,9 @@ class Start:
         await self._attempt.keep(record.with_(script_begun=True))
         self._attempt.limit(script.timeout + _SCRIPT_GRACE)
         try:
-            result = await self._driver.run_script(self._name, script.body, script.timeout)
+            result = await self._driver.run_script(
+                self._name, script.body, script.timeout, kill=script.monitored
+            )
         except VmMissing:
             raise
         except DriverError as error:
@@ -216,7 +218,8 @@ class Start:
                 raise ScriptFailed(f"startup script: {error}", script.fail_handler) from error
             _log.warning("vm.script_lost", vm=self._name, error=str(error))
             return None
-        _log.info("vm.script_ended", vm=self._name, code=result.return_code)
+        runs_on = result.did_timeout and not script.monitored
+        _log.info("vm.script_ended", vm=self._name, code=result.return_code, runs_on=runs_on)
         if not script.monitored:
             return None
         if result.return_code != 0 or result.did_timeout:

@@ -7,7 +7,15 @@ import msgspec
 from api_gateway.domain.fields import BadField, Fields, MissingField
 from api_gateway.domain.metadata import read_metadata
 from contracts.instances import MetadataValue
-from contracts.vms import Disk, Overrides, PortRule, Script, ScriptCondition, ScriptFailHandler
+from contracts.vms import (
+    SCRIPT_TIMEOUT,
+    Disk,
+    Overrides,
+    PortRule,
+    Script,
+    ScriptCondition,
+    ScriptFailHandler,
+)
 
 MAX_COUNT = 1000
 MAX_PRIORITY = 10000
@@ -81,7 +89,7 @@ def _script(fields: Fields) -> Script | None:
     body = fields.base64("startup_script")
     condition = fields.integer("startup_script_condition", 0, 1) or 0
     monitored = fields.flag("script_monitoring") or False
-    timeout = fields.integer("script_timeout", 1) or 90
+    timeout = fields.integer("script_timeout", 1)
     fail_handler = fields.integer("script_fail_handler", 0, 2) or 0
     if not body:
         return None
@@ -89,7 +97,7 @@ def _script(fields: Fields) -> Script | None:
         body=body,
         condition=_CONDITIONS[condition],
         monitored=monitored,
-        timeout=timeout,
+        timeout=timeout if timeout and monitored else SCRIPT_TIMEOUT,
         fail_handler=_FAIL_HANDLERS[fail_handler],
     )
 

@@ -123,7 +123,9 @@ class StartBody(OverridesRequest, kw_only=True):
         Annotated[Literal[0, 1], msgspec.Meta(description="0: network is there, 1: booted.")] | None
     ) = None
     script_monitoring: bool | None = None
-    script_timeout: Annotated[Positive, msgspec.Meta(description="Seconds, 90.")] | None = None
+    script_timeout: (
+        Annotated[Positive, msgspec.Meta(description="Seconds, 90; of a monitored script.")] | None
+    ) = None
     script_fail_handler: (
         Annotated[
             Literal[0, 1, 2],

@@ -203,8 +203,13 @@ class VmDriver(Protocol):
         """The VM now; VmMissing when there is none."""
         ...
 
-    async def run_script(self, name: str, script: bytes, timeout: float) -> ScriptResult:
-        """Pipe to ``sh`` in the guest; on time-out everything the script began is killed."""
+    async def run_script(
+        self, name: str, script: bytes, timeout: float, *, kill: bool = True
+    ) -> ScriptResult:
+        """Pipe to ``sh`` in the guest; on time-out everything the script began is killed.
+
+        Without ``kill`` it runs on then, unwatched. The result says ``did_timeout`` either way.
+        """
         ...
 
     async def restart(self, name: str, changes: Overrides = NO_CHANGES) -> VmInfo:

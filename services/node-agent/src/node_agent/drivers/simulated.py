@@ -12,7 +12,8 @@ What every driver promises, and this one does without a real VM:
   suspended VM goes on where it was.
 - ``run_script`` runs in the guest; a failing script is a result and no error. The make-believe
   shell knows three words, one a line: ``sleep N``, ``echo TEXT`` and ``exit N``; others do nothing.
-  Beyond the time limit the result has ``return_code`` -1 and ``did_timeout``.
+  Beyond the time limit the result has ``return_code`` -1 and ``did_timeout``; the script is
+  killed, or runs on.
 - ``restart`` and ``stop`` keep the disk, the ports and the MAC. A restart may change password and
   USB device, and fails before it stops anything when it cannot. A guest may shut itself down at
   any time: its status is ``stopped`` then, and the VM is still there.
@@ -71,10 +72,9 @@ from node_agent.drivers.simulated_host import (
 )
 from node_agent.drivers.simulated_image import image_of
 from node_agent.drivers.simulated_ports import Addresses, HostPorts
-from node_agent.drivers.simulated_shell import read_script
+from node_agent.drivers.simulated_shell import run
 
 _PULL_STEPS = 10
-_TIMED_OUT = -1
 
 NO_DELAYS = Delays()
 USUAL_HARDWARE = SimulatedHardware()
@@ -186,19 +186,21 @@ class SimulatedDriver:
         """See VmDriver."""
         return self._now(self._vm(name))
 
-    async def run_script(self, name: str, script: bytes, timeout: float) -> ScriptResult:
+    async def run_script(
+        self,
+        name: str,
+        script: bytes,
+        timeout: float,
+        *,
+        kill: bool = True,  # noqa: ARG002 -- a make-believe script leaves nothing to kill
+    ) -> ScriptResult:
         """See VmDriver, and the module for the words of the make-believe shell."""
         vm = self._vm(name)
         fault = await self.faults.strike("script")
         self.hypervisor.note(vm, "script", self._clock.now())
-        code, seconds, said = read_script(script)
-        seconds += self._delays.script
-        if seconds:
-            await self._clock.sleep(min(seconds, timeout))
+        result = await run(script, timeout, self._delays.script, self._clock)
         self._after(fault, name)
-        if seconds > timeout:
-            return ScriptResult(return_code=_TIMED_OUT, did_timeout=True, stdout=said)
-        return ScriptResult(return_code=code, stdout=said)
+        return result
 
     async def restart(self, name: str, changes: Overrides = NO_CHANGES) -> VmInfo:
         """See VmDriver."""

@@ -162,9 +162,11 @@ class QemuDriver:
         """See VmDriver."""
         return await self._find(name).info()
 
-    async def run_script(self, name: str, script: bytes, timeout: float) -> ScriptResult:
+    async def run_script(
+        self, name: str, script: bytes, timeout: float, *, kill: bool = True
+    ) -> ScriptResult:
         """See VmDriver."""
-        return await self._find(name).run_script(script, timeout)
+        return await self._find(name).run_script(script, timeout, kill=kill)
 
     async def restart(self, name: str, changes: Overrides = NO_CHANGES) -> VmInfo:
         """See VmDriver."""

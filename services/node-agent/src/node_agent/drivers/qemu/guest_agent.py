@@ -41,7 +41,18 @@ d=$(mktemp -d) || exit 125
 cat >$d/s
 CORRAL_SCRIPT=$d setsid sh <$d/s >$d/o 2>$d/e &
 p=$!
-(
+{at_limit}
+wait $p 2>/dev/null
+rc=$?
+late=
+if [ -e $d/t ]; then late=1; wait $k; else kill $k 2>/dev/null; fi
+tail -c {output} $d/o
+tail -c {output} $d/e >&2
+rm -rf $d
+[ -n "$late" ] && kill -USR1 $$
+exit $rc
+"""
+_KILL_AT_LIMIT = """(
     trap 'kill $s; exit' TERM
     sleep {limit} &
     s=$!
@@ -55,15 +66,6 @@ p=$!
     done
 ) >/dev/null 2>&1 </dev/null &
 k=$!
-wait $p 2>/dev/null
-rc=$?
-late=
-if [ -e $d/t ]; then late=1; wait $k; else kill $k; fi
-tail -c {output} $d/o
-tail -c {output} $d/e >&2
-rm -rf $d
-[ -n "$late" ] && kill -USR1 $$
-exit $rc
 """
 
 
@@ -91,13 +93,16 @@ class GuestAgent:
         """The guest's first IPv4 address that others could use; empty while it has none."""
         return _address(await self._call("guest-network-get-interfaces", timeout=2.0))
 
-    async def run_script(self, script: bytes, timeout: float) -> ScriptResult:
-        """Pipe ``script`` to ``sh``; at the limit it and all it began are killed."""
-        wrapper = _WRAPPER.format(limit=max(1, math.ceil(timeout)), output=OUTPUT_LIMIT)
+    async def run_script(self, script: bytes, timeout: float, *, kill: bool) -> ScriptResult:
+        """Pipe ``script`` to ``sh``; at the limit it and all it began are killed, or run on."""
+        at_limit = _KILL_AT_LIMIT.format(limit=max(1, math.ceil(timeout))) if kill else ""
+        wrapper = _WRAPPER.format(at_limit=at_limit, output=OUTPUT_LIMIT)
         try:
-            async with asyncio.timeout(timeout + _OVERTIME):
+            async with asyncio.timeout(timeout + _OVERTIME if kill else timeout):
                 return _result(await self._shell(wrapper, given=script))
         except TimeoutError:
+            if not kill:
+                return ScriptResult(return_code=-1, did_timeout=True)
             raise HostFault("the guest does not say how the script ended") from None
 
     async def wake_up(self, clock: Clock, hostname: str) -> None:

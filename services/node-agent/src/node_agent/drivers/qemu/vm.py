@@ -92,11 +92,11 @@ class Vm:
             await asyncio.to_thread(self._folder.remove)
             self._removed = True
 
-    async def run_script(self, script: bytes, timeout: float) -> ScriptResult:
+    async def run_script(self, script: bytes, timeout: float, *, kill: bool) -> ScriptResult:
         """See GuestAgent."""
         if process.running(self._folder.path) is None:
             raise HostFault(f"VM {self.record.name} is not running")
-        return await self._agent.run_script(script, timeout)
+        return await self._agent.run_script(script, timeout, kill=kill)
 
     async def listed(self) -> ListedVm:
         """The VM with its labels."""
