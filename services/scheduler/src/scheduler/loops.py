@@ -7,6 +7,7 @@ from contracts.stats import StatsDocument
 from scheduler.domain.limits import Moment
 from scheduler.domain.world import World
 from scheduler.handlers.commands import observe_document
+from scheduler.handlers.groups import learn_groups
 from scheduler.handlers.macs import observe_pool
 from scheduler.handlers.nodes import obey
 from scheduler.handlers.nodes import observe_document as observe_node
@@ -78,8 +79,7 @@ class Steps:
             obey(world, configuration, moment)
             current = bool(known) and known[0] is world.cluster.groups
             if current and world.cluster.groups != groups:
-                world.cluster.groups = groups
-                world.waiting.wake_all()
+                learn_groups(world, groups, moment)
             if world.cluster.granted != granted:
                 world.cluster.grant(granted)
 
