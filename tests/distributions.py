@@ -131,8 +131,8 @@ class Ear:
         return [message for message in self.heard if isinstance(message, kinds)]
 
     def pulls(self) -> list[str]:
-        """The nodes of the pull orders so far, in order of their names."""
-        return sorted(order.node_id for order in self.of(PullTemplate))
+        """The nodes that were ordered to pull so far, however often, in order of their names."""
+        return sorted({order.node_id for order in self.of(PullTemplate)})
 
     async def stop(self) -> None:
         """Hear no more."""

@@ -18,6 +18,7 @@ from chassis.clock import Clock, SystemClock
 from chassis.store.port import Delete, Store, Update, literal_update, plain
 from contracts.catalog import message_types
 from contracts.documents import say
+from contracts.events import EventHappened
 from contracts.instances import InstanceChanged, InstanceDocument, InstanceRemoved
 from contracts.messages import Message
 from contracts.nodes import NodeChanged, NodeDocument, NodeFacts, NodeSpec, NodeStatus
@@ -138,7 +139,9 @@ class Cloud:
         self._acked = asyncio.ensure_future(delivery.ack())
 
     def said(self, kind: type[Message]) -> list[Any]:
-        return [message for message in self.heard if isinstance(message, kind)]
+        """What was heard of a kind; events only once each, for their outbox may repeat them."""
+        heard = [message for message in self.heard if isinstance(message, kind)]
+        return list({m.id: m for m in heard}.values()) if kind is EventHappened else heard
 
     async def publish(self, *messages: Message) -> None:
         await self.bus.publish([say(message) for message in messages])
@@ -192,9 +195,8 @@ class Cloud:
     async def configure_behind_its_back(self, identity: str, **sets: Any) -> None:
         """Change a document without a word on the bus."""
         change = {"$set": {name.replace("__", "."): value for name, value in sets.items()}}
-        await self.store.write(
-            [Update(collection="instances", where={"_id": identity}, change=change)]
-        )
+        where = {"_id": identity}
+        await self.store.write([Update(collection="instances", where=where, change=change)])
 
 
 def template(

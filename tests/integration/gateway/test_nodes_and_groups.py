@@ -97,7 +97,6 @@ async def test_group_changes_are_announced_with_their_events(api: Api, cloud: Cl
     assert [(group.generation, group.description) for group in changes] == [(1, ""), (2, "new")]
     events = await until(lambda: len(cloud.said(EventHappened)) == 3 and cloud.said(EventHappened))
     assert [str(event.kind) for event in events] == ["GroupCreated", "GroupUpdated", "GroupDeleted"]
-    assert len({event.id for event in events}) == 3
     assert await cloud.store.count("gateway_outbox", {}) == 0
 
 

@@ -217,7 +217,7 @@ async def test_two_registries_order_once_and_tell_once(
         a_registry(own_store, any_bus, bases[1], **patient),
     ):
         await desk.ask(a_distribution())
-        await until(lambda: set(ear.pulls()) == set(many))
+        await until(lambda: ear.pulls() == many)
         for node_id in many:
             await desk.bus.publish([say(a_report(node_id, 0.5)), say(a_report(node_id, done=True))])
         await until(desk.finished)
