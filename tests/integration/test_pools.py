@@ -1,6 +1,8 @@
 """Warm pools over HTTP, on both buses: filled, claimed, filled again."""
 
 import asyncio
+import base64
+import functools
 
 from tests.cloud import TEMPLATE_ID
 from tests.pools import filled, make_pool, members
@@ -40,6 +42,33 @@ async def test_a_claimed_vm_is_like_any_other_and_the_pool_fills_again(cloud):
     await cloud.call("DELETE", "vm", {"id": vm})
     await cloud.reaches([vm], "")
     assert set(cloud.live_vms()) == {other}
+
+
+async def test_a_claim_runs_the_script_of_its_request(cloud):
+    pool = await make_pool(cloud)
+    kept = await filled(cloud, pool, 2)
+    good = base64.b64encode(b"sleep 0.3\necho done").decode()
+    bad = base64.b64encode(b"exit 7").decode()
+    [vm] = await cloud.start(startup_script=good, script_monitoring=True)
+    shown = await cloud.show(vm)
+    assert (shown["instance_state"], shown.get("vminfo")) == ("Scheduling", None)
+    [failing] = await cloud.start(startup_script=bad, script_monitoring=True, script_fail_handler=1)
+    assert {vm, failing} == kept
+    await cloud.reaches([vm], "Started")
+    shown = await cloud.show(vm)
+    assert (shown["startup_script"]["stdout"], shown["vminfo"]["status"]) == ("done\n", "running")
+    await cloud.reaches([failing], "Error")
+    shown = await cloud.show(failing)
+    assert shown["message"] == "startup script exit code 7"
+    assert shown["startup_script"]["return_code"] == 7
+
+    async def told(instance):
+        return [e.event.kind for e in await cloud.events() if e.event.subject == instance]
+
+    await until(lambda: _is(functools.partial(told, vm), ["StartVM", "VMStarted"]))
+    await until(lambda: _is(functools.partial(told, failing), ["StartVM", "VMFailedToStart"]))
+    scripts = [line.instance_id for line in cloud.history() if line.verb == "script"]
+    assert sorted(scripts) == sorted([vm, failing])
 
 
 async def _is(question, answer):

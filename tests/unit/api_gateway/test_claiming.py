@@ -28,7 +28,7 @@ def a_member(**spec):
     [
         ({"name": "mine", "metadata": {"a": 1}, "group_id": "g"}, True),
         ({"node_id": "n1"}, False),
-        ({"script": Script(body=b"true")}, False),
+        ({"script": Script(body=b"true")}, True),
         ({"name_template": "$ts"}, False),
         ({"permission_group": "p"}, False),
     ],

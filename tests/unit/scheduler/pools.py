@@ -1,5 +1,8 @@
 """Pools and the scheduler's way with them, in a world with a hand-driven clock."""
 
+import msgspec
+
+from contracts.instances import InstanceDocument, StartVM
 from contracts.pools import PoolDocument
 from scheduler.handlers.pools import fill_pools
 from tests.unit.scheduler.builders import START
@@ -28,3 +31,19 @@ def all_started(cloud):
     for member in kept(cloud):
         if member.status.live and not member.status.was_started:
             cloud.started(member)
+
+
+def claim(cloud, member, **wish):
+    """What a gateway writes, and the message that tells of it."""
+    spec = msgspec.structs.replace(
+        member.spec, pool_id=None, claimed=cloud.now, request_id="req", **wish
+    )
+    document = InstanceDocument(
+        id=member.id,
+        created=member.created,
+        generation=member.generation + 1,
+        status_revision=member.revision,
+        spec=spec,
+        status=member.status,
+    )
+    cloud.say(StartVM(instance=document))

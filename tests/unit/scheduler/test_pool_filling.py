@@ -2,15 +2,14 @@
 
 from datetime import UTC, datetime
 
-import msgspec
 import pytest
 
-from contracts.instances import InstanceDocument, InstanceState, StartVM
+from contracts.instances import InstanceState
 from contracts.pools import Shift
 from contracts.vms import Overrides, RunVm
 from scheduler.domain.pools import wished_size
 from tests.unit.scheduler.builders import Cloud, a_template
-from tests.unit.scheduler.pools import a_pool, all_started, fill, kept
+from tests.unit.scheduler.pools import a_pool, all_started, claim, fill, kept
 
 MONDAY = datetime(2031, 5, 5, tzinfo=UTC)
 NIGHT = Shift(days=("mon",), begin=22 * 60, end=6 * 60, size=9)
@@ -23,22 +22,6 @@ def cloud():
     cloud.join(capacity=4)
     cloud.join("n2", capacity=4)
     return cloud
-
-
-def claim(cloud, member, **wish):
-    """What a gateway writes, and the message that tells of it."""
-    spec = msgspec.structs.replace(
-        member.spec, pool_id=None, claimed=cloud.now, request_id="req", **wish
-    )
-    document = InstanceDocument(
-        id=member.id,
-        created=member.created,
-        generation=member.generation + 1,
-        status_revision=member.revision,
-        spec=spec,
-        status=member.status,
-    )
-    cloud.say(StartVM(instance=document))
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,8 @@ class InstanceStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     ``mac_address``: handed out to the attempt; empty where the hypervisor chooses.
     ``deadline`` and ``valid_until`` belong to the running attempt.
     ``changed`` is the public ``ts``; ``ended`` starts the minute before removal.
-    ``claimed``: the claim of this member of a pool was seen.
+    ``claimed``: the claim of this member of a pool was seen; ``script_due``: it brought a startup
+    script, of which the node has not told yet that it is over.
     ``failure_logs``: the registry's files about the last failed attempt, below ``files/logs/``.
     """
 
@@ -150,6 +151,13 @@ class InstanceStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     expired: bool = False
     ended: datetime | None = None
     claimed: bool = False
+    script_due: bool = False
+
+
+def awaits_script(spec: InstanceSpec, status: InstanceStatus) -> bool:
+    """Whether what was claimed from a pool is Started for others only after its script."""
+    unseen = spec.claimed is not None and not status.claimed and spec.script is not None
+    return status.state is InstanceState.STARTED and (unseen or status.script_due)
 
 
 def expiry(created: datetime, spec: InstanceSpec, status: InstanceStatus) -> datetime | None:

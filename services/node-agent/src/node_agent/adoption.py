@@ -43,7 +43,9 @@ def _resume(host: Host, vm: Vm, seen: VmInfo | None) -> None:
         _after_failure(vm, seen)
     else:
         vm.info = seen or vm.info
-        if not record.confirmed:
+        if record.late_script is not None:
+            vm.interrupt(record.late_script)
+        elif not record.confirmed:
             _tell_in_time(host, vm)
         else:
             _save_further(host, vm)

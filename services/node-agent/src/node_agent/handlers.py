@@ -10,6 +10,7 @@ from contracts.distributions import CancelPull, DeleteTemplate, PullTemplate
 from contracts.images import PushImage
 from contracts.messages import Message, Order
 from contracts.nodes import ConfigureAgent, UpgradeAgent
+from contracts.scripts import RunScript
 from contracts.vms import RebootVm, RunVm, StopVm
 from node_agent.journal import Journal
 from node_agent.node import Node
@@ -22,6 +23,7 @@ HANDLERS: Mapping[type[Order], Callable[[Node, Any], Effect | None]] = MappingPr
     {
         RunVm: lambda node, order: node.vms.run_vm(order),
         StopVm: lambda node, order: node.vms.stop_vm(order),
+        RunScript: lambda node, order: node.vms.run_script(order),
         RebootVm: lambda node, order: node.vms.reboot_vm(order),
         ConfigureAgent: lambda node, order: node.configure(order),
         UpgradeAgent: lambda node, order: node.upgrades.upgrade_agent(order),

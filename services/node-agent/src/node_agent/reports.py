@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from contracts.scripts import VmScripted
 from contracts.vms import (
     VmFailed,
     VmGone,
@@ -128,6 +129,20 @@ class Reports:
                 number=number,
                 info=None if info is None else self.stamped(info),
                 error=error,
+            )
+        )
+
+    def scripted(self, record: Record, info: VmInfo) -> None:
+        """Say that a script that came late is over."""
+        self._host.publisher.tell(
+            VmScripted(
+                node_id=record.node_id,
+                at=self._host.clock.now(),
+                instance_id=record.instance_id,
+                attempt=record.attempt,
+                epoch=record.epoch,
+                info=self.stamped(info),
+                script_result=record.script_result,
             )
         )
 

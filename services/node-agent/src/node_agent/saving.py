@@ -13,13 +13,14 @@ from node_agent.image_push import ImagePush
 from node_agent.image_source import LocalImage
 from node_agent.limit import within
 from node_agent.reports import Reports
+from node_agent.startup_script import SCRIPT_GRACE
 from node_agent.vm import Vm
 
 SCRIPT_FAILED = "Script execution failed"
-_UNFORESEEN = "the agent met an error that it does not know, see its log"
 """The documented message."""
 
-_SCRIPT_GRACE = 60.0
+_UNFORESEEN = "the agent met an error that it does not know, see its log"
+
 _log = structlog.get_logger()
 
 
@@ -110,7 +111,7 @@ class _Saving:
             if push.script_begun:
                 raise HostFault("the script was interrupted")
             await self._note(script_begun=True)
-            name, limit = self._vm.record.vm_name, script.timeout + _SCRIPT_GRACE
+            name, limit = self._vm.record.vm_name, script.timeout + SCRIPT_GRACE
             running = self._host.driver.run_script(name, script.body, script.timeout)
             result = await within(self._host.clock, limit, running)
             await self._note(script_result=trimmed(result))

@@ -10,19 +10,16 @@ from contracts.vms import (
     RunVm,
     Script,
     ScriptCondition,
-    ScriptFailHandler,
     ScriptResult,
     StartTimes,
     VmInfo,
     VmPhase,
 )
 from node_agent.domain.record import Record
-from node_agent.drivers.port import DriverError, HostFault, VmDriver, VmMissing, VmSpec
+from node_agent.drivers.port import HostFault, VmSpec
 from node_agent.host import Host
 from node_agent.overrides import check_overrides
-
-_SCRIPT_GRACE = 60.0
-"""Seconds beyond a script's own limit after which the driver is not waited for."""
+from node_agent.startup_script import SCRIPT_GRACE, run_startup
 
 UNCONFIRMED = "the start was not confirmed in time"
 _log = structlog.get_logger()
@@ -44,37 +41,6 @@ class Attempt(Protocol):
     async def keep(self, record: Record) -> None:
         """Return when this is durable."""
         ...
-
-
-class ScriptFailed(Exception):
-    """A startup script was begun and did not succeed."""
-
-    def __init__(
-        self, message: str, handler: ScriptFailHandler, result: ScriptResult | None = None
-    ) -> None:
-        super().__init__(message)
-        self.result = result
-        self._handler = handler
-
-    async def settle(self, driver: VmDriver, name: str) -> VmInfo | None:
-        """Do with the VM as its fail handler says; what is left of it, or None to delete it."""
-        if self._handler is ScriptFailHandler.DELETE:
-            return None
-        try:
-            if self._handler is ScriptFailHandler.STOP:
-                await driver.stop(name)
-            return await driver.info(name)
-        except DriverError as error:
-            _log.warning("vm.fail_handler_failed", vm=name, error=str(error))
-            return None
-
-
-def interrupted(script: Script | None) -> ScriptFailed:
-    """The failure of a script during which the agent was killed."""
-    handler = ScriptFailHandler.DELETE
-    if script is not None and script.monitored:
-        handler = script.fail_handler
-    return ScriptFailed("startup script interrupted", handler)
 
 
 class Start:
@@ -206,23 +172,5 @@ class Start:
         self._check_in_time()
         record = self._attempt.record
         await self._attempt.keep(record.with_(script_begun=True))
-        self._attempt.limit(script.timeout + _SCRIPT_GRACE)
-        try:
-            result = await self._driver.run_script(
-                self._name, script.body, script.timeout, kill=script.monitored
-            )
-        except VmMissing:
-            raise
-        except DriverError as error:
-            if script.monitored:
-                raise ScriptFailed(f"startup script: {error}", script.fail_handler) from error
-            _log.warning("vm.script_lost", vm=self._name, error=str(error))
-            return None
-        runs_on = result.did_timeout and not script.monitored
-        _log.info("vm.script_ended", vm=self._name, code=result.return_code, runs_on=runs_on)
-        if not script.monitored:
-            return None
-        if result.return_code != 0 or result.did_timeout:
-            message = f"startup script exit code {result.return_code}"
-            raise ScriptFailed(message, script.fail_handler, result)
-        return result
+        self._attempt.limit(script.timeout + SCRIPT_GRACE)
+        return await run_startup(self._driver, self._name, script)

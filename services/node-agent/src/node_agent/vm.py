@@ -15,7 +15,8 @@ from node_agent.reboot import reboot
 from node_agent.removal import UNTIL_DONE, delete_vm
 from node_agent.reports import Reports
 from node_agent.solo import Solo
-from node_agent.start import UNCONFIRMED, ScriptFailed, Start, interrupted
+from node_agent.start import UNCONFIRMED, Start
+from node_agent.startup_script import ScriptFailed, interrupted
 
 _DELETE_TRIES = 3
 _SETTLED = (VmPhase.RUNNING, VmPhase.STOPPED, VmPhase.GONE)
@@ -82,9 +83,8 @@ class Vm:
 
     def interrupt(self, script: Script | None) -> None:
         """End the attempt for good: an agent was killed while its script ran."""
-        self.work.begin(
-            functools.partial(self._script_failed, interrupted(script)), self.record.log_ids
-        )
+        work = functools.partial(self.end_by_script, interrupted(script))
+        self.work.begin(work, self.record.log_ids)
 
     # what is said
 
@@ -99,8 +99,7 @@ class Vm:
         fresh = msgspec.structs.replace(report, at=self._host.clock.now())
         if isinstance(fresh, VmStarted):
             if self.info is not None:
-                info = self._reports.stamped(self.info)
-                fresh = msgspec.structs.replace(fresh, info=info)
+                fresh = msgspec.structs.replace(fresh, info=self._reports.stamped(self.info))
             if not self.record.confirmed:
                 self._host.unsettled.add(self)
         self._reports.outcome(fresh, self._confirmed)
@@ -197,7 +196,7 @@ class Vm:
             await self._clear_leftovers(_DELETE_TRIES)
             info, result = await start.bring_up(found)
         except ScriptFailed as failed:
-            await self._script_failed(failed)
+            await self.end_by_script(failed)
         except DriverError as error:
             await self._fail(error)
         except Exception as error:
@@ -230,7 +229,8 @@ class Vm:
         info = None if self.info is None else self._reports.stamped(self.info)
         await self._end(VmPhase.FAILED, msgspec.structs.replace(failed, vm_left=True, info=info))
 
-    async def _script_failed(self, script: ScriptFailed) -> None:
+    async def end_by_script(self, script: ScriptFailed) -> None:
+        """The instance has failed for good; its VM becomes what the fail handler says."""
         self.limit(None)
         logs = await self._host.failure_logs.leave(self._host.driver, self.record, str(script))
         self.info = left = await script.settle(self._host.driver, self.record.vm_name)

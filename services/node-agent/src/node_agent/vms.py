@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from contracts.images import ImagePushed, PushImage
 from contracts.messages import Report
+from contracts.scripts import RunScript
 from contracts.vms import (
     RebootVm,
     RunVm,
@@ -19,7 +20,7 @@ from contracts.vms import (
     VmRestarted,
     VmState,
 )
-from node_agent import saving
+from node_agent import late_script, saving
 from node_agent.domain.fencing import Answer, answer_run
 from node_agent.domain.names import vm_name
 from node_agent.domain.push import Push
@@ -111,6 +112,15 @@ class Vms:
         if vm.phase not in (VmPhase.RUNNING, VmPhase.STOPPED, VmPhase.GONE):
             return lambda: vm.tell_restarted(order.number, "the VM does not run")
         return lambda: vm.reboot(order)
+
+    def run_script(self, order: RunScript) -> Effect | None:
+        """Run what a claim brought, once; that the VM is not there a heartbeat tells."""
+        vm = self._vms.get(order.instance_id)
+        if vm is None or order.attempt > vm.record.attempt:
+            return None
+        if order.attempt < vm.record.attempt or order.epoch < vm.record.epoch:
+            return self._refuse(order, vm, self._host.clock.now())
+        return late_script.take(self._host, vm, order)
 
     def push_image(self, order: PushImage) -> Effect | None:
         """Save a VM as an image, once for each request; how far it is, a heartbeat tells.
@@ -220,7 +230,9 @@ class Vms:
             return vm.start  # accepted, yet what follows never began
         return vm.tell_again
 
-    def _refuse(self, order: RunVm | RebootVm | PushImage, vm: Vm, now: datetime) -> Effect:
+    def _refuse(
+        self, order: RunVm | RebootVm | RunScript | PushImage, vm: Vm, now: datetime
+    ) -> Effect:
         refused = _report(
             VmRefused,
             order,
@@ -252,7 +264,10 @@ def _not_pushed(order: PushImage, now: datetime, error: str) -> ImagePushed:
 
 
 def _report(
-    kind: type[Told], order: RunVm | RebootVm | PushImage, now: datetime, **fields: Any
+    kind: type[Told],
+    order: RunVm | RebootVm | RunScript | PushImage,
+    now: datetime,
+    **fields: Any,
 ) -> Told:
     """A report about an order, in the order's own words."""
     return kind(

@@ -13,10 +13,10 @@ _STAYS = "restarts"
 def claimable(spec: InstanceSpec) -> bool:
     """Whether a VM that runs already can be what is asked for.
 
-    It has its node and its name, and a startup script is run by whoever starts a VM.
+    It has its node and its name already.
     """
     placed_by = spec.node_id or spec.permission_group
-    return placed_by is None and spec.script is None and not spec.name_template
+    return placed_by is None and not spec.name_template
 
 
 def serves(member: InstanceSpec, wish: InstanceSpec) -> bool:

@@ -17,6 +17,7 @@ from contracts.instances import (
     InstanceStatus,
     MetadataValue,
     Reason,
+    awaits_script,
     expiry,
 )
 from contracts.vms import PortForward, Script, ScriptResult, VmInfo
@@ -132,10 +133,13 @@ _encode = msgspec.json.Encoder().encode
 
 
 def state_of(spec: InstanceSpec, status: InstanceStatus) -> InstanceState:
-    """The public state: a wish to terminate shows at once, until it came true."""
+    """The public state: a wish to terminate shows at once, until it came true.
+
+    What was claimed from a pool is Started when its startup script is over, as after any start.
+    """
     if spec.terminate and status.state is not InstanceState.TERMINATED:
         return InstanceState.TERMINATING
-    return status.state
+    return InstanceState.SCHEDULING if awaits_script(spec, status) else status.state
 
 
 def mac_address(status: InstanceStatus) -> str:
@@ -148,7 +152,7 @@ def flat(instance_id: str, created: datetime, spec: InstanceSpec, status: Instan
     overrides = spec.overrides
     state = state_of(spec, status)
     waits = state is InstanceState.SCHEDULING
-    info = status.vminfo
+    info = None if awaits_script(spec, status) else status.vminfo
     return _encode(
         Vm(
             instance_id=instance_id,

@@ -5,7 +5,15 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from contracts.vms import RunVm, StopVm, VmFailed, VmPhase, VmStarted
+from contracts.vms import (
+    RunVm,
+    Script,
+    ScriptResult,
+    StopVm,
+    VmFailed,
+    VmPhase,
+    VmStarted,
+)
 from node_agent.domain.push import Push, remembered
 
 TOMBSTONE_LIFE = timedelta(minutes=10)
@@ -19,6 +27,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     ``phase`` is QUEUED from acceptance until there is a ``report``; finer phases are not kept.
     ``vm_name`` is written before the clone is made, ``script_begun`` before the script is begun.
+    ``late_script`` was ordered after the VM ran and has no outcome yet; ``script_result`` is its.
     ``leftovers``: VMs of superseded attempts that must go first. ``stopped`` -1: no StopVm yet.
     ``registry`` is where its tag came from, ``request_id`` who asked for it, for logs.
     ``rebooting`` was begun at ``rebooted_at``; ``restarts`` is the last that is done.
@@ -39,6 +48,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     valid_until: datetime | None = None
     validity: float = 0.0
     script_begun: bool = False
+    late_script: Script | None = None
+    late_script_ended: bool = False
+    script_result: ScriptResult | None = None
     report: Outcome | None = None
     confirmed: bool = False
     restarts: int = 0
@@ -141,6 +153,7 @@ def stopping(stop: StopVm, before: Record | None, now: datetime) -> Record:
         phase=VmPhase.GONE if gone else VmPhase.STOPPING,
         run=None,
         report=None,
+        late_script=None,
         pushes=(),
         stopped=max(before.stopped, stop.attempt),
         tombstone_until=max(until, before.tombstone_until or until),

@@ -7,34 +7,12 @@ import msgspec
 from contracts.events import EventKind
 from contracts.instances import Attempt, InstanceState, Reason
 from contracts.vms import ScriptResult, VmInfo
-from scheduler.domain.record import InstanceRecord
+from scheduler.domain.member import Member
 from scheduler.domain.transitions import Cause
 
 
-class Instance(InstanceRecord):
+class Instance(Member):
     """An instance in memory, and everything that can happen to it."""
-
-    def requested(self, now: datetime) -> None:
-        """First sight of it: the start request becomes an event."""
-        self._asked(
-            EventKind.START_VM,
-            now,
-            group_id=self.spec.group_id,
-            node_id=self.spec.node_id,
-            priority=self.spec.priority,
-            tag=self.spec.template.tag,
-            template_id=self.spec.template.id,
-        )
-
-    def claim(self, now: datetime) -> None:
-        """A request took it from its pool: the log tells the same as of any other start."""
-        self.retired = False
-        self._set(now, claimed=True)
-        self.requested(now)
-        if self.status.state is InstanceState.STARTED:
-            self._happened(
-                EventKind.VM_STARTED, now, state=self.status.state, node_id=self.status.node_id
-            )
 
     def place(
         self,
@@ -105,7 +83,8 @@ class Instance(InstanceRecord):
             deadline=None,
             valid_until=None,
         )
-        self.spec = self.spec.without_script()
+        if not self.status.script_due:
+            self.spec = self.spec.without_script()
         if first:
             self._happened(EventKind.VM_STARTED, now, state=state, node_id=self.status.node_id)
         return True
@@ -133,7 +112,7 @@ class Instance(InstanceRecord):
         state = self.move(Cause.FAILED)
         if state is None:
             return False
-        first = not self.status.was_started
+        first = self.unannounced
         self._fail_attempt(
             message,
             now,
@@ -288,6 +267,7 @@ class Instance(InstanceRecord):
             giving_up=False,
             lost=False,
             saving="",
+            script_due=False,
             **changes,
         )
         self.valid_until = None

@@ -7,6 +7,7 @@ import msgspec
 from contracts.configuration import as_the_services_were_set
 from contracts.images import PushImage
 from contracts.nodes import ConfigureAgent, UpgradeAgent
+from contracts.scripts import RunScript
 from contracts.vms import Overrides, RebootVm, RunVm, StopVm
 from scheduler.domain.image_request import ImageRequest
 from scheduler.domain.instance import Instance
@@ -74,6 +75,20 @@ class Orders:
             number=instance.spec.restarts,
             vnc_password=instance.spec.overrides.vnc_password,
             usb_device=instance.spec.overrides.usb_device,
+        )
+
+    def script(self, instance: Instance, now: datetime) -> RunScript:
+        """Run the startup script that a claim has brought."""
+        spec, status = instance.spec, instance.status
+        assert spec.script is not None
+        return RunScript(
+            node_id=status.node_id,
+            queue=status.queue,
+            deadline=self._deadline(now),
+            epoch=self._epoch,
+            attempt=status.attempt,
+            instance_id=instance.id,
+            script=spec.script,
         )
 
     def push(self, request: ImageRequest, queue: str, now: datetime) -> PushImage:

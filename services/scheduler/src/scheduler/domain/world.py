@@ -188,6 +188,11 @@ class World:
         instance.missed = 0
         self.orders.append(self.order.run(instance, moment.now))
 
+    def order_script(self, instance: Instance, moment: Moment) -> None:
+        """Order the script of a claim, perhaps again."""
+        instance.ordered_at = moment.now
+        self.orders.append(self.order.script(instance, moment.now))
+
     def order_stop(self, instance: Instance, moment: Moment) -> None:
         """Order the attempt away, perhaps again."""
         instance.ordered_at = moment.now

@@ -20,6 +20,7 @@ from contracts.nodes import (
     NodeHeartbeat,
     NodeHello,
 )
+from contracts.scripts import VmScripted
 from contracts.vms import (
     ReportsMarked,
     VmFailed,
@@ -58,6 +59,7 @@ REPORTS: dict[type[Message], Handler] = {
     VmGone: reports.vm_gone,
     VmRefused: reports.vm_refused,
     VmRestarted: reports.vm_restarted,
+    VmScripted: reports.vm_scripted,
     ImagePushed: images.image_pushed,
     NodeHello: heartbeats.node_hello,
     NodeHeartbeat: heartbeats.node_heartbeat,

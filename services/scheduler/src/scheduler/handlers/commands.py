@@ -48,6 +48,8 @@ def act_on_wish(world: World, instance: Instance, moment: Moment) -> None:
         return
     if instance.spec.claimed and not instance.status.claimed:
         instance.claim(moment.now)
+        if instance.status.script_due:
+            world.order_script(instance, moment)
     world.touch(instance)
     if instance.spec.terminate:
         if instance.terminate(moment.now):

@@ -178,6 +178,10 @@ def _known(
     if instance.status.saving:
         repeat_push(world, instance, vm, heartbeat.at, moment)
         return
+    if instance.status.script_due and vm.phase is VmPhase.RUNNING:
+        if _may_repeat(world, instance, moment):
+            world.order_script(instance, moment)
+        return
     due = instance.spec.restarts > max(vm.restarts, instance.status.restarts)
     if due and not instance.starting and _may_repeat(world, instance, moment):
         instance.ordered_at = moment.now

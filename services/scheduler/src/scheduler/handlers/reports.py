@@ -3,6 +3,7 @@
 import structlog
 
 from chassis import tracing
+from contracts.scripts import VmScripted
 from contracts.vms import (
     ReportsMarked,
     VmFailed,
@@ -62,7 +63,7 @@ def vm_failed(world: World, report: VmFailed, moment: Moment) -> None:
     if instance.ending:
         world.order_stop(instance, moment)
     elif report.final or report.vm_left or not instance.starting:
-        first = not instance.status.was_started
+        first = instance.unannounced
         if instance.fail(
             report.message,
             moment.now,
@@ -115,6 +116,13 @@ def vm_restarted(world: World, report: VmRestarted, moment: Moment) -> None:
     """A wished restart was carried out, or failed."""
     instance = current(world, report, moment)
     if instance and instance.restarted(report.number, report.info, report.error, moment.now):
+        world.touch(instance)
+
+
+def vm_scripted(world: World, report: VmScripted, moment: Moment) -> None:
+    """The script that a claim has brought is over."""
+    instance = current(world, report, moment)
+    if instance and instance.scripted(report.info, report.script_result, moment.now):
         world.touch(instance)
 
 
