@@ -1,6 +1,7 @@
 """What is kept of a VM on disk, and how it is read again."""
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -100,7 +101,20 @@ def test_a_full_disk_fails_the_record_and_keeps_the_old_one(tmp_path: Path) -> N
     assert folder.load() == a_record()
 
 
-def arguments(name: str = "vm") -> list[str]:
+@pytest.mark.parametrize(
+    ("accelerator", "cores", "option"),
+    [
+        ("tcg", 1, "tcg,thread=single,tb-size=64"),
+        ("tcg", 16, "tcg,thread=multi,tb-size=64"),
+        ("kvm", 1, "kvm"),
+    ],
+)
+def test_emulated_cpus_have_threads_where_the_host_has_cores_for_them(accelerator, cores, option):
+    command = arguments(accelerator=accelerator, cores=cores)
+    assert command[command.index("-accel") + 1] == option
+
+
+def arguments(name: str = "vm", **boot: Any) -> list[str]:
     disks = (Path("disk.qcow2"), Path("layer.qcow2"))
-    boot = machine.Boot(accelerator="tcg", bind="127.0.0.1", disks=disks)
-    return machine.arguments(a_record(name), boot)
+    given = {"accelerator": "tcg", "bind": "127.0.0.1", "disks": disks}
+    return machine.arguments(a_record(name), machine.Boot(**given | boot))

@@ -1,6 +1,7 @@
 """QEMU's argument list for one VM. Paths in the VM's folder are relative: QEMU runs there."""
 
 import json
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +23,6 @@ _AGENT_PORT = "org.qemu.guest_agent.0"
 _HOST_CPU = "host"
 _CPU = {"kvm": _HOST_CPU, "tcg": "max"}
 _MODEL_NAME = re.compile(r"^model name\s*:\s*(.+)$", re.MULTILINE)
-_ACCELERATOR = {"kvm": "kvm", "tcg": "tcg,thread=multi,tb-size=64"}
 _LONGEST_HOSTNAME = 63
 
 
@@ -30,12 +30,14 @@ class Boot(msgspec.Struct, frozen=True, kw_only=True):
     """What a start of QEMU needs beyond the record.
 
     ``disks``: the VM's own and those below it that have another folder, topmost first.
-    ``bind``: where ports listen. ``restored``: a saved state is read from GIVEN.
+    ``bind``: where ports listen. ``cores``: the host's. ``restored``: a saved state is read from
+    GIVEN.
     """
 
     accelerator: str
     bind: str
     disks: tuple[Path, ...]
+    cores: int = os.cpu_count() or 1
     kernel: Path | None = None
     initrd: Path | None = None
     restored: SavedState | None = None
@@ -48,7 +50,7 @@ def arguments(record: VmRecord, boot: Boot) -> list[str]:
         PROGRAM,
         *("-name", f"guest={record.name.replace(',', ',,')}", "-uuid", record.uuid),
         *("-nodefaults", "-no-user-config", "-display", "none", "-S"),
-        *("-accel", _ACCELERATOR[boot.accelerator], "-machine", machine),
+        *("-accel", _accelerator(boot.accelerator, record.cpu, boot.cores), "-machine", machine),
         *("-cpu", _CPU[boot.accelerator], "-smp", str(record.cpu), "-m", str(record.ram_mb)),
         *_kernel(record, boot),
         *_disk(boot.disks),
@@ -76,7 +78,7 @@ def probe_arguments(accelerator: str, kernel: Path) -> list[str]:
     return [
         PROGRAM,
         *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
-        *("-accel", _ACCELERATOR[accelerator], "-machine", "q35", "-cpu", _CPU[accelerator]),
+        *("-accel", _accelerator(accelerator, 1, 1), "-machine", "q35", "-cpu", _CPU[accelerator]),
         *("-m", "128", "-kernel", str(kernel), "-append", "console=ttyS0 panic=-1"),
         *("-serial", "stdio"),
     ]
@@ -86,6 +88,17 @@ def hostname(name: str) -> str:
     """The VM's name as a guest's host name."""
     dashed = re.sub(r"[^a-z0-9]+", "-", name.lower())
     return dashed[:_LONGEST_HOSTNAME].strip("-") or "vm"
+
+
+def _accelerator(name: str, cpus: int, cores: int) -> str:
+    """Emulated CPUs take turns unless the host has a core to spare for each.
+
+    With threads of their own they would starve each other on a busy host: guests then boot more
+    slowly, and now and then one misses its timers and hangs.
+    """
+    if name != "tcg":
+        return name
+    return f"tcg,thread={'multi' if cpus < cores else 'single'},tb-size=64"
 
 
 def _kernel(record: VmRecord, boot: Boot) -> list[str]:
