@@ -23,6 +23,7 @@ from schemathesis.schemas import APIOperation, BaseSchema
 
 from tests.all_in_one import AllInOne, all_in_one
 from tests.fuzz.effort import LONG, rounds, tries
+from tests.fuzz.narrowing import narrowed
 from tests.fuzz.world import World
 from tests.tap import ROOT_TOKEN
 
@@ -74,9 +75,12 @@ def world(cloud: AllInOne) -> World:
 
 
 @pytest.fixture(scope="module")
-def described(cloud: AllInOne) -> BaseSchema:
+def described(world: World) -> BaseSchema:
     load_all_checks()
-    return schemathesis.openapi.from_url(f"{cloud.address}/openapi.json")
+    document = world.http.get(f"{world.address}/openapi.json", timeout=30).json()
+    described = schemathesis.openapi.from_dict(narrowed(document))
+    described.config.update(base_url=world.address)
+    return described
 
 
 class Fuzz:

@@ -22,10 +22,13 @@ MAX_PRIORITY = 10000
 MAX_STORED = 64 << 20
 """Bytes that one request may cause to be stored: its size, for each instance."""
 
+SIZE = "([1-9][0-9]{0,11})([TGMK])"
+"""A pattern of the whole text; how much that is together has a limit besides."""
+
 _MAC = re.compile(r"(?:[0-9A-F]{2}:){5}[0-9A-F]{2}")
 
 _MULTICAST = 1
-_SIZE = re.compile(r"([1-9][0-9]{0,11})([TGMK])")
+_SIZE = re.compile(SIZE)
 _UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _MAX_SIZE = 1 << 60
 _CONDITIONS = (ScriptCondition.NETWORK, ScriptCondition.BOOTED)

@@ -1,26 +1,31 @@
 """What may be wished of a webhook, read from a request."""
 
-import base64
-import binascii
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from api_gateway.domain.fields import BadField, Fields
+from api_gateway.domain.http_url import split_http_url
 from contracts.events import EventKind
 from contracts.webhooks import EndpointSpec, Mode, Secret
 
 MASK = "***"
 PREFIX = "whsec_"
+LONGEST_URL = 2048
+LONGEST_DESCRIPTION = 1000
 LONGEST_OVERLAP = 30 * 86_400
+SECRET = (
+    f"{PREFIX}([A-Za-z0-9+/]{{4}}){{8,20}}([A-Za-z0-9+/]{{4}}([A-Za-z0-9+/]{{2}}==)?"
+    "|[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
+)
+"""A pattern of the whole text: the base64 of 24 to 64 bytes."""
 
 _MODES = tuple(Mode)
 _KINDS = frozenset(EventKind) - {EventKind.WEBHOOK_TEST}
-_LONGEST_URL = 2048
-_LONGEST_DESCRIPTION = 1000
-_KEY_BYTES = range(24, 65)
 _OVERLAP = 86_400
+_SECRET = re.compile(SECRET)
 
 
 def read_new(fields: Fields, secret: str) -> EndpointSpec:
@@ -49,11 +54,7 @@ def read_secret(fields: Fields) -> str | None:
     text = fields.text("secret")
     if text is None:
         return None
-    try:
-        key = base64.b64decode(text.removeprefix(PREFIX), validate=True)
-    except (binascii.Error, ValueError):
-        key = b""
-    if not text.startswith(PREFIX) or len(key) not in _KEY_BYTES:
+    if not _SECRET.fullmatch(text):
         raise fields.bad("secret", f"{PREFIX} and the base64 of 24 to 64 bytes")
     return text
 
@@ -79,30 +80,20 @@ def _url(fields: Fields) -> str | None:
     text = fields.text("url")
     if text is None:
         return None
-    parts = _split(text)
-    if parts is None or len(text) > _LONGEST_URL or not text.isascii() or not text.isprintable():
+    parts = split_http_url(text)
+    if parts is None or len(text) > LONGEST_URL or not text.isascii() or not text.isprintable():
         raise fields.bad("url", "an http or https address")
-    if " " in text or parts.fragment:
-        raise fields.bad("url", "an address without blanks and fragment")
+    if parts.fragment:
+        raise fields.bad("url", "an address without a fragment")
     if parts.password == MASK:
         raise fields.bad("url", "the password itself: it is not shown, and cannot be repeated")
     return text
 
 
-def _split(text: str) -> SplitResult | None:
-    """The parts of a URL that can be posted to."""
-    try:
-        parts = urlsplit(text)
-        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
-    except ValueError:
-        return None
-    return parts if usable else None
-
-
 def _description(fields: Fields) -> str | None:
     text = fields.text_as_given("description")
-    if text is not None and len(text) > _LONGEST_DESCRIPTION:
-        raise fields.bad("description", f"at most {_LONGEST_DESCRIPTION} characters")
+    if text is not None and len(text) > LONGEST_DESCRIPTION:
+        raise fields.bad("description", f"at most {LONGEST_DESCRIPTION} characters")
     return text
 
 

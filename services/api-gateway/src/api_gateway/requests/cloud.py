@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from api_gateway.requests.values import Text, Words
+from api_gateway.domain.http_url import HTTP_URL
+from api_gateway.requests.values import Text, Words, entire_or_empty
 
 _MAC = "^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$"
 _NAME = "^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
@@ -30,7 +31,7 @@ class SettingsRequest(msgspec.Struct, kw_only=True):
         Annotated[
             str,
             msgspec.Meta(
-                pattern="^(https?://[a-z0-9][a-z0-9.-]{0,60}(:[1-9][0-9]{0,3})?/?)?$",
+                pattern=entire_or_empty(HTTP_URL),
                 description="For nodes and new instances; empty: the gateway's own again.",
             ),
         ]

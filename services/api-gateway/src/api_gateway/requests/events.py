@@ -4,13 +4,19 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from api_gateway.domain.webhook_request import LONGEST_OVERLAP
-from api_gateway.requests.values import Moment, Sequence, Text
+from api_gateway.domain.http_url import HTTP_URL
+from api_gateway.domain.webhook_request import (
+    LONGEST_DESCRIPTION,
+    LONGEST_OVERLAP,
+    LONGEST_URL,
+    SECRET,
+)
+from api_gateway.requests.values import Moment, Sequence, Text, entire, entire_or_empty
 from contracts.events import EventKind, EventType
 from contracts.webhooks import Mode, Outcome
 
-_KEY = "^whsec_(?:[A-Za-z0-9+/]{4}){8,21}$"
-_URL = "^https?://[a-z0-9][a-z0-9.-]{0,60}(:[1-9][0-9]{0,3})?(/[A-Za-z0-9/._-]*)?$"
+_Secret = Annotated[str, msgspec.Meta(pattern=entire_or_empty(SECRET))]
+_Url = Annotated[str, msgspec.Meta(pattern=entire_or_empty(HTTP_URL), max_length=LONGEST_URL)]
 _Kinds = Annotated[str, msgspec.Meta(description="Kinds of event, separated by commas.")]
 
 
@@ -51,8 +57,8 @@ class EventQuery(ExportQuery, kw_only=True):
 class WebhookChanges(msgspec.Struct, kw_only=True):
     """What is not given stays. ``kinds`` empty: all."""
 
-    url: Annotated[str, msgspec.Meta(pattern=_URL)] | None = None
-    description: Annotated[str, msgspec.Meta(max_length=1000)] | None = None
+    url: _Url | None = None
+    description: Annotated[str, msgspec.Meta(max_length=LONGEST_DESCRIPTION)] | None = None
     kinds: tuple[EventKind, ...] | None = None
     mode: Mode | None = None
     enabled: bool | None = None
@@ -61,15 +67,15 @@ class WebhookChanges(msgspec.Struct, kw_only=True):
 class NewWebhook(WebhookChanges, kw_only=True):
     """A receiver of events; a key is made unless it brings one."""
 
-    url: Annotated[str, msgspec.Meta(pattern=_URL)]
-    secret: Annotated[str, msgspec.Meta(pattern=_KEY)] | None = None
+    url: Annotated[str, msgspec.Meta(pattern=entire(HTTP_URL), max_length=LONGEST_URL)]
+    secret: _Secret | None = None
 
 
 class Rotation(msgspec.Struct, kw_only=True):
     """Another key, made unless it is given; the one before signs for ``overlap`` more seconds."""
 
     id: Text
-    secret: Annotated[str, msgspec.Meta(pattern=_KEY)] | None = None
+    secret: _Secret | None = None
     overlap: Annotated[int, msgspec.Meta(ge=0, le=LONGEST_OVERLAP)] | None = None
 
 

@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 import msgspec
 
 from api_gateway.domain.bulk import MAX_IDS
-from api_gateway.domain.start_request import MAX_COUNT
+from api_gateway.domain.idempotency import KEY, KEY_HEADER, LONGEST_KEY
+from api_gateway.domain.start_request import MAX_COUNT, SIZE
 from api_gateway.requests.values import (
     Base64,
     Metadata,
@@ -16,6 +17,7 @@ from api_gateway.requests.values import (
     Priority,
     Text,
     Whole,
+    entire,
 )
 from contracts.instances import InstanceState
 
@@ -72,7 +74,7 @@ class PortRuleRequest(msgspec.Struct, kw_only=True):
 class DiskRequest(msgspec.Struct, kw_only=True):
     """A larger disk."""
 
-    size: Annotated[str, msgspec.Meta(pattern="^[1-9][0-9]{0,5}[TGMK]$", examples=["256G"])]
+    size: Annotated[str, msgspec.Meta(pattern=entire(SIZE), examples=["256G"])]
     skip_container_resize: bool | None = None
 
 
@@ -139,8 +141,8 @@ class StartHeaders(msgspec.Struct, kw_only=True):
     """A repeat with the same key and body within a day gets the same ids."""
 
     idempotency_key: (
-        Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern="^[!-~]+$")] | None
-    ) = msgspec.field(name="Idempotency-Key", default=None)
+        Annotated[str, msgspec.Meta(max_length=LONGEST_KEY, pattern=entire(KEY))] | None
+    ) = msgspec.field(name=KEY_HEADER, default=None)
     traceparent: str | None = None
 
 

@@ -3,12 +3,12 @@
 import uuid
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 
 from api_gateway.configuration import Configuration
 from api_gateway.domain.fields import Fields
+from api_gateway.domain.http_url import split_http_url
 from api_gateway.happened import happened
 from api_gateway.operation import operation
 from api_gateway.outbox import Outbox
@@ -84,12 +84,7 @@ def _address(fields: Fields) -> str | None:
     text = fields.text_as_given("registry_address")
     if not text:
         return text
-    try:
-        parts = urlsplit(text)
-        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
+    if split_http_url(text) is None:
         raise fields.bad("registry_address", "a URL such as http://registry.example:8089")
     return text.rstrip("/")
 

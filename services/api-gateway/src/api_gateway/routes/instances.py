@@ -9,7 +9,8 @@ import structlog
 from api_gateway.auth import nodes
 from api_gateway.domain.access import Access
 from api_gateway.domain.bulk import read_bulk
-from api_gateway.domain.fields import BadField, Fields, MissingField
+from api_gateway.domain.fields import Fields, MissingField
+from api_gateway.domain.idempotency import KEY_HEADER, check_key
 from api_gateway.domain.metadata import read_metadata
 from api_gateway.domain.start_request import StartRequest, read_start_request, read_ttl
 from api_gateway.operation import operation
@@ -37,9 +38,7 @@ from chassis import tracing
 from chassis.errors import NotFound, Refused
 from contracts.instances import InstanceDocument, RestartVM, TerminateVM, UpdateVM
 
-_KEY_HEADER = "Idempotency-Key"
 _TRACE_HEADER = "traceparent"
-_MAX_KEY = 255
 _NO_PERMISSION_GROUPS = "group: works only with resource permissions, which are off"
 _LABELS = ("name", "external_id")
 _log = structlog.get_logger()
@@ -93,11 +92,10 @@ class InstanceRoutes:
         return envelope.ok(msgspec.json.encode(ids))
 
     async def _accept(self, call: Call, request: StartRequest) -> Sequence[str]:
-        key = call.header(_KEY_HEADER)
+        key = call.header(KEY_HEADER)
         if key is None:
             return await self._starts.accept(request, call.actor, call.request_id)
-        if not (0 < len(key) <= _MAX_KEY and key.isprintable()):
-            raise BadField(_KEY_HEADER, f"1 to {_MAX_KEY} printable characters")
+        check_key(key)
         if call.actor:
             key = msgspec.json.encode((call.actor, key)).decode()
         sha256 = hashlib.sha256(await call.raw()).hexdigest()
