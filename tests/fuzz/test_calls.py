@@ -37,7 +37,7 @@ INSIDE = re.compile(
 CROSS_FIELD = re.compile(
     r"required field is missing|one of event_id, failed|count or in_use, or limit or last"
     r"|each host_port at most once|the name of a time zone|a cursor as a list gave it"
-    r"|an RSA key of 2048 bits|at least one key|for a request of this size|kinds of event, not"
+    r"|an RSA key of 2048 bits|for a request of this size|kinds of event, not"
 )
 """Refusals of what single fields allow: rules that JSON Schema does not say."""
 

@@ -97,6 +97,21 @@ async def test_any_registry_that_can_be_set_is_described(api: Api, address):
     await accepted(api, "PUT", "/api/v1/config", {"registry_address": address})
 
 
+@pytest.mark.parametrize(
+    ("verb", "path", "wish", "name"),
+    [
+        ("POST", WEBHOOK, {"url": URL, "kinds": ["WebhookTest"]}, "kinds"),
+        ("POST", WEBHOOK, {"url": URL, "description": "d" * 1001}, "description"),
+        ("POST", VM, {"vmid": TEMPLATE, "mac_address": "01:00:00:00:00:00"}, "mac_address"),
+        ("POST", VM, {"vmid": TEMPLATE, "hvapic": "on"}, "hvapic"),
+        ("DELETE", VM, {"metadata": {}}, "metadata"),
+    ],
+)
+async def test_what_is_refused_is_not_described(api: Api, verb, path, wish, name):
+    assert (await api(verb, path, wish)).json["message"].startswith(f"{name}: ")
+    assert not (await described(api)).takes(verb, path, wish)
+
+
 @pytest.mark.parametrize("address", ["http://a b", " http://a", "http://a\n", "ht\ttp://a"])
 async def test_no_address_has_blanks_in_it(api: Api, address):
     wish = {"registry_address": address}
@@ -121,9 +136,12 @@ async def test_any_moment_that_is_understood_is_described(api: Api, moment):
         assert (await described(api)).takes("GET", path, **given)
 
 
-async def test_any_moment_will_do_for_a_replay_too(api: Api):
+@pytest.mark.parametrize(
+    "span", [{"since": "2031-05-04T12:00:00+02:00"}, {"first": 2**53}, {"last": 2**40}]
+)
+async def test_whatever_a_replay_may_begin_and_end_with_is_described(api: Api, span):
     made = await accepted(api, "POST", WEBHOOK, {"url": URL})
-    wish = {"id": made["id"], "since": "2031-05-04T12:00:00+02:00"}
+    wish = {"id": made["id"], **span}
     answer = await api("POST", "/api/v1/webhook/replay", wish)
     assert answer.failure == "Not found: no such event in the log"
     assert (await described(api)).takes("POST", "/api/v1/webhook/replay", wish)
@@ -136,6 +154,7 @@ async def test_any_moment_will_do_for_a_replay_too(api: Api):
         {"startup_script": "ZWNo\tbyBo\r\n aQ= =\n"},
         {"disk": {"size": "268435456K"}},
         {"disk": {"size": "1048576T"}},
+        {"mac_address": "", "startup_script": ""},
     ],
 )
 async def test_what_a_start_takes_is_described(api: Api, changes):

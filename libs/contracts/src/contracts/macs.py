@@ -11,7 +11,10 @@ from contracts.messages import Command
 POOL = "pool"
 """The id of the one document."""
 
-_ADDRESS = re.compile(r"[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}")
+MAC_ADDRESS = "[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}"
+"""A pattern of the whole text."""
+
+_ADDRESS = re.compile(MAC_ADDRESS)
 _PAIRS = range(0, 12, 2)
 
 

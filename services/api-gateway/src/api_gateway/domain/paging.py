@@ -18,6 +18,13 @@ Key: TypeAlias = Callable[[T], tuple[int, str]]
 """An element's place in its list: a number, then its id."""
 
 MAX_LIMIT = 10_000
+MAX_EVENTS = 1000
+"""As many on one page of the event log."""
+
+MAX_SEQUENCE = 2**53
+"""Of an event: JSON numbers are exact up to there, whatever reads them."""
+
+ORDERS = ("asc", "desc")
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):

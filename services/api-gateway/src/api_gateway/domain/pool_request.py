@@ -8,8 +8,11 @@ from api_gateway.domain.fields import Fields, MissingField
 from api_gateway.domain.start_request import MAX_COUNT, MAX_PRIORITY, read_overrides
 from contracts.pools import DAYS, Shift
 
-_TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])|24:00")
-_MAX_SHIFTS = 100
+MAX_SHIFTS = 100
+TIME = "([01][0-9]|2[0-3]):[0-5][0-9]|24:00"
+"""A pattern of the whole text."""
+
+_TIME = re.compile(TIME)
 
 
 def read_pool(fields: Fields) -> dict[str, Any]:
@@ -34,8 +37,8 @@ def _schedule(fields: Fields) -> tuple[Shift, ...] | None:
     shifts = fields.objects("schedule")
     if shifts is None:
         return None
-    if len(shifts) > _MAX_SHIFTS:
-        raise fields.bad("schedule", f"at most {_MAX_SHIFTS} shifts")
+    if len(shifts) > MAX_SHIFTS:
+        raise fields.bad("schedule", f"at most {MAX_SHIFTS} shifts")
     return tuple(map(_shift, shifts))
 
 

@@ -5,7 +5,13 @@ from typing import NamedTuple
 
 from api_gateway.domain.fields import BadField
 
-_TEXT = re.compile(r"([0-9]{1,18})\.([0-9]{1,18})")
+MAX_WAIT = 60
+"""Seconds that a call waits for news."""
+
+REVISION = "([0-9]{1,18})[.]([0-9]{1,18})"
+"""A pattern of the whole text."""
+
+_REVISION = re.compile(REVISION)
 
 
 class Revision(NamedTuple):
@@ -24,7 +30,7 @@ class Revision(NamedTuple):
 
 def read_revision(text: str) -> Revision:
     """From a query. BadField."""
-    found = _TEXT.fullmatch(text)
+    found = _REVISION.fullmatch(text)
     if found is None:
         raise BadField("revision", "what X-Corral-Revision said")
     return Revision(int(found[1]), int(found[2]))

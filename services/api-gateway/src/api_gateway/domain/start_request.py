@@ -19,21 +19,27 @@ from contracts.vms import (
 
 MAX_COUNT = 1000
 MAX_PRIORITY = 10000
+MAX_PORT = 65535
 MAX_STORED = 64 << 20
 """Bytes that one request may cause to be stored: its size, for each instance."""
 
 SIZE = "([1-9][0-9]{0,11})([TGMK])"
 """A pattern of the whole text; how much that is together has a limit besides."""
 
-_MAC = re.compile(r"(?:[0-9A-F]{2}:){5}[0-9A-F]{2}")
+MAC = "[0-9A-F][02468ACE](:[0-9A-F]{2}){5}"
+"""A pattern of the whole text: the address of one network card, not of many."""
 
-_MULTICAST = 1
+VIDEO_CONTROLLERS = ("fbuf", "pg")
+FORCES = ("forceOn", "forceOff")
+CSR_CONFIGS = ("forceOn",)
+
+_MAC = re.compile(MAC)
+_ANY_MAC = re.compile("[0-9A-F]{2}(:[0-9A-F]{2}){5}")
 _SIZE = re.compile(SIZE)
 _UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _MAX_SIZE = 1 << 60
 _CONDITIONS = (ScriptCondition.NETWORK, ScriptCondition.BOOTED)
 _FAIL_HANDLERS = (ScriptFailHandler.STOP, ScriptFailHandler.KEEP, ScriptFailHandler.DELETE)
-_FORCE = ("forceOn", "forceOff")
 
 
 class StartRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,10 +119,10 @@ def read_overrides(fields: Fields) -> Overrides:
         mac_address=_mac_address(fields),
         vlan_tag=fields.text("vlan_tag"),
         network_mode=fields.text("network_mode"),
-        network_local=fields.choice("network_local", _FORCE),
-        video_controller=fields.choice("video_controller", ("fbuf", "pg")),
-        hvapic=fields.choice("hvapic", _FORCE),
-        csr_active_config=fields.choice("csr_active_config", ("forceOn",)),
+        network_local=fields.choice("network_local", FORCES),
+        video_controller=fields.choice("video_controller", VIDEO_CONTROLLERS),
+        hvapic=fields.choice("hvapic", FORCES),
+        csr_active_config=fields.choice("csr_active_config", CSR_CONFIGS),
         hw_serial=fields.text("hw_serial"),
         hw_uuid=fields.text("hw_uuid"),
         port_forwarding_override=_port_rules(fields),
@@ -130,9 +136,9 @@ def _mac_address(fields: Fields) -> str | None:
     value = fields.text("mac_address")
     if value is None:
         return None
-    if not _MAC.fullmatch(value):
+    if not _ANY_MAC.fullmatch(value):
         raise fields.bad("mac_address", "six pairs of capital hexadecimal digits with ':' between")
-    if int(value[:2], 16) & _MULTICAST:
+    if not _MAC.fullmatch(value):
         raise fields.bad("mac_address", "the address of one network card, this is one of many")
     return value
 
@@ -150,14 +156,14 @@ def _port_rules(fields: Fields) -> tuple[PortRule, ...] | None:
 
 def _port_rule(rule: Fields) -> PortRule:
     name = rule.required_text("name")
-    guest_port = rule.integer("guest_port", 1, 65535, numeric_text=True)
+    guest_port = rule.integer("guest_port", 1, MAX_PORT, numeric_text=True)
     if guest_port is None:
         raise MissingField(rule.path("guest_port"))
     return PortRule(
         name=name,
         guest_port=guest_port,
         host_ip=rule.text("host_ip") or "",
-        host_port=rule.integer("host_port", 1, 65535, numeric_text=True) or 0,
+        host_port=rule.integer("host_port", 1, MAX_PORT, numeric_text=True) or 0,
     )
 
 

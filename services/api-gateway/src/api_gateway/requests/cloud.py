@@ -5,10 +5,13 @@ from typing import Annotated, Literal
 import msgspec
 
 from api_gateway.domain.http_url import HTTP_URL
-from api_gateway.requests.values import Text, Words, entire_or_empty
+from api_gateway.domain.paging import MAX_LIMIT
+from api_gateway.domain.vm_logs import NAME
+from api_gateway.requests.values import Text, Words, entire, entire_or_empty
+from chassis.auth.keys import MAX_TTL
+from contracts.macs import MAC_ADDRESS
 
-_MAC = "^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$"
-_NAME = "^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
+_MAC_ADDRESS = msgspec.Meta(pattern=entire_or_empty(MAC_ADDRESS))
 _SECONDS = "Seconds from now that it is good for."
 
 
@@ -17,9 +20,9 @@ class MacQuery(msgspec.Struct, kw_only=True):
 
     count: Annotated[str, msgspec.Meta(description="On, unless ``0`` or ``false``.")] | None = None
     in_use: Annotated[str, msgspec.Meta(description="On, unless ``0`` or ``false``.")] | None = None
-    limit: Annotated[int, msgspec.Meta(ge=1, le=10_000)] | None = None
+    limit: Annotated[int, msgspec.Meta(ge=1, le=MAX_LIMIT)] | None = None
     last: (
-        Annotated[str, msgspec.Meta(pattern=_MAC, description="The last one of the page before.")]
+        Annotated[str, _MAC_ADDRESS, msgspec.Meta(description="The last one of the page before.")]
         | None
     ) = None
 
@@ -68,15 +71,15 @@ class RangeHeader(msgspec.Struct, kw_only=True):
 class VmLogQuery(msgspec.Struct, kw_only=True):
     """The uuid of a VM, and one of its files."""
 
-    id: Annotated[str, msgspec.Meta(pattern=_NAME)]
-    name: Annotated[str, msgspec.Meta(pattern=_NAME)] | None = None
+    id: Annotated[str, msgspec.Meta(pattern=entire(NAME))]
+    name: Annotated[str, msgspec.Meta(pattern=entire_or_empty(NAME))] | None = None
 
 
 class NewKey(msgspec.Struct, kw_only=True):
     """A user's key, made here unless the public half is given."""
 
     id: Text
-    ttl: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1, description=_SECONDS)]
+    ttl: Annotated[int, msgspec.Meta(ge=1, le=MAX_TTL, description=_SECONDS)]
     groups: Words
     public_key: Annotated[str, msgspec.Meta(description="PKIX DER in base64.")] | None = (
         msgspec.field(name="publicKey", default=None)
@@ -87,7 +90,7 @@ class KeyChanges(msgspec.Struct, kw_only=True):
     """What is not given stays."""
 
     id: Text
-    ttl: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1, description=_SECONDS)] | None = None
+    ttl: Annotated[int, msgspec.Meta(ge=1, le=MAX_TTL, description=_SECONDS)] | None = None
     groups: Words | None = None
 
 

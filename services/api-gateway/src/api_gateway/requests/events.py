@@ -1,22 +1,25 @@
 """Requests about the event log and its receivers."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 
 from api_gateway.domain.http_url import HTTP_URL
+from api_gateway.domain.paging import MAX_EVENTS, MAX_SEQUENCE, ORDERS
 from api_gateway.domain.webhook_request import (
+    KINDS,
     LONGEST_DESCRIPTION,
     LONGEST_OVERLAP,
     LONGEST_URL,
     SECRET,
 )
-from api_gateway.requests.values import Moment, Sequence, Text, entire, entire_or_empty
-from contracts.events import EventKind, EventType
+from api_gateway.requests.values import Moment, Sequence, Text, entire, entire_or_empty, one_of
+from contracts.events import EventType
 from contracts.webhooks import Mode, Outcome
 
 _Secret = Annotated[str, msgspec.Meta(pattern=entire_or_empty(SECRET))]
 _Url = Annotated[str, msgspec.Meta(pattern=entire_or_empty(HTTP_URL), max_length=LONGEST_URL)]
+_Replayed = Annotated[int, msgspec.Meta(ge=1, le=MAX_SEQUENCE)]
 _Kinds = Annotated[str, msgspec.Meta(description="Kinds of event, separated by commas.")]
 
 
@@ -50,8 +53,8 @@ class ExportQuery(FollowQuery, kw_only=True):
 class EventQuery(ExportQuery, kw_only=True):
     """Filters of the log, and how much of it."""
 
-    limit: Annotated[int, msgspec.Meta(ge=0, le=1000)] | None = None
-    order: Literal["asc", "desc"] | None = None
+    limit: Annotated[int, msgspec.Meta(ge=0, le=MAX_EVENTS)] | None = None
+    order: Annotated[str, one_of(ORDERS)] | None = None
 
 
 class WebhookChanges(msgspec.Struct, kw_only=True):
@@ -59,7 +62,7 @@ class WebhookChanges(msgspec.Struct, kw_only=True):
 
     url: _Url | None = None
     description: Annotated[str, msgspec.Meta(max_length=LONGEST_DESCRIPTION)] | None = None
-    kinds: tuple[EventKind, ...] | None = None
+    kinds: tuple[Annotated[str, one_of(KINDS)], ...] | None = None
     mode: Mode | None = None
     enabled: bool | None = None
 
@@ -84,8 +87,8 @@ class ReplayRequest(msgspec.Struct, kw_only=True):
 
     id: Text
     event_id: str | None = None
-    first: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)] | None = None
-    last: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)] | None = None
+    first: _Replayed | None = None
+    last: _Replayed | None = None
     since: Moment | None = None
     until: Moment | None = None
     failed: bool | None = None

@@ -6,7 +6,15 @@ import msgspec
 
 from api_gateway.domain.bulk import MAX_IDS
 from api_gateway.domain.idempotency import KEY, KEY_HEADER, LONGEST_KEY
-from api_gateway.domain.start_request import MAX_COUNT, SIZE
+from api_gateway.domain.revision import MAX_WAIT, REVISION
+from api_gateway.domain.start_request import (
+    CSR_CONFIGS,
+    FORCES,
+    MAC,
+    MAX_COUNT,
+    SIZE,
+    VIDEO_CONTROLLERS,
+)
 from api_gateway.requests.values import (
     Base64,
     Metadata,
@@ -18,12 +26,14 @@ from api_gateway.requests.values import (
     Text,
     Whole,
     entire,
+    entire_or_empty,
+    one_of,
 )
 from contracts.instances import InstanceState
 
 _TTL = "Seconds after Started at which it ends by itself; 0 for never."
-_MAC = "^[0-9A-F][02468ACE](:[0-9A-F]{2}){5}$"
 _ADDED = "Ours. "
+_WAIT = "With ``id``: so many seconds for news of it."
 
 
 class InstanceQuery(Page, kw_only=True):
@@ -46,7 +56,7 @@ class InstanceQuery(Page, kw_only=True):
     wait: (
         Annotated[
             int,
-            msgspec.Meta(ge=0, le=60, description="With ``id``: so many seconds for news of it."),
+            msgspec.Meta(ge=0, le=MAX_WAIT, description=_WAIT),
         ]
         | None
     ) = None
@@ -54,7 +64,7 @@ class InstanceQuery(Page, kw_only=True):
         Annotated[
             str,
             msgspec.Meta(
-                pattern="^[0-9]{1,18}\\.[0-9]{1,18}$",
+                pattern=entire_or_empty(REVISION),
                 description="With ``wait``: ``X-Corral-Revision`` of what the caller knows.",
             ),
         ]
@@ -83,13 +93,13 @@ class OverridesRequest(msgspec.Struct, kw_only=True):
 
     vcpu: Positive | None = None
     vram: Positive | None = None
-    mac_address: Annotated[str, msgspec.Meta(pattern=_MAC)] | None = None
+    mac_address: Annotated[str, msgspec.Meta(pattern=entire_or_empty(MAC))] | None = None
     vlan_tag: str | None = None
     network_mode: str | None = None
-    network_local: Literal["forceOn", "forceOff"] | None = None
-    video_controller: Literal["fbuf", "pg"] | None = None
-    hvapic: Literal["forceOn", "forceOff"] | None = None
-    csr_active_config: Literal["forceOn"] | None = None
+    network_local: Annotated[str, one_of(FORCES)] | None = None
+    video_controller: Annotated[str, one_of(VIDEO_CONTROLLERS)] | None = None
+    hvapic: Annotated[str, one_of(FORCES)] | None = None
+    csr_active_config: Annotated[str, one_of(CSR_CONFIGS)] | None = None
     hw_serial: str | None = None
     hw_uuid: str | None = None
     port_forwarding_override: (
@@ -162,7 +172,7 @@ class Termination(msgspec.Struct, kw_only=True):
     ids: Annotated[tuple[Text, ...], msgspec.Meta(min_length=1, max_length=MAX_IDS)] | None = None
     external_id: Text | None = None
     group_id: Text | None = None
-    metadata: Metadata | None = None
+    metadata: Annotated[Metadata, msgspec.Meta(min_length=1)] | None = None
 
 
 class TerminationQuery(PerhapsById, kw_only=True):

@@ -1,22 +1,23 @@
 """Requests about warm pools."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 
+from api_gateway.domain.pool_request import MAX_SHIFTS, TIME
 from api_gateway.requests.instances import OverridesRequest
-from api_gateway.requests.values import Priority, Size, Text
+from api_gateway.requests.values import Priority, Size, Text, entire, one_of
+from contracts.pools import DAYS
 
-_TIME = "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"
-_Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+_Day = Annotated[str, one_of(DAYS)]
 
 
 class ShiftRequest(msgspec.Struct, kw_only=True, rename={"begin": "from", "end": "to"}):
     """Another size at certain hours."""
 
     days: Annotated[tuple[_Day, ...], msgspec.Meta(min_length=1)]
-    begin: Annotated[str, msgspec.Meta(pattern=_TIME, examples=["07:30"])]
-    end: Annotated[str, msgspec.Meta(pattern=_TIME)]
+    begin: Annotated[str, msgspec.Meta(pattern=entire(TIME), examples=["07:30"])]
+    end: Annotated[str, msgspec.Meta(pattern=entire(TIME))]
     size: Size
 
 
@@ -31,7 +32,7 @@ class PoolChanges(msgspec.Struct, kw_only=True):
     priority: Priority | None = None
     overrides: OverridesRequest | None = None
     time_zone: Annotated[str, msgspec.Meta(examples=["Europe/Berlin"])] | None = None
-    schedule: Annotated[tuple[ShiftRequest, ...], msgspec.Meta(max_length=100)] | None = None
+    schedule: Annotated[tuple[ShiftRequest, ...], msgspec.Meta(max_length=MAX_SHIFTS)] | None = None
 
 
 class NewPool(PoolChanges, kw_only=True):

@@ -1,13 +1,14 @@
 """Values that several requests share."""
 
+from collections.abc import Iterable
 from typing import Annotated, TypeAlias
 
 import msgspec
 
 from api_gateway.domain.fields import BASE64, MAX_INTEGER
 from api_gateway.domain.moments import MOMENT
-from api_gateway.domain.paging import MAX_LIMIT
-from api_gateway.domain.start_request import MAX_COUNT, MAX_PRIORITY
+from api_gateway.domain.paging import MAX_LIMIT, MAX_SEQUENCE
+from api_gateway.domain.start_request import MAX_COUNT, MAX_PORT, MAX_PRIORITY
 from contracts.instances import MetadataValue
 
 COMMAS = "x-commas"
@@ -24,17 +25,22 @@ def entire_or_empty(pattern: str) -> str:
     return f"^(?:{pattern})?$"
 
 
+def one_of(words: Iterable[str]) -> msgspec.Meta:
+    """Of a text: it is one of these."""
+    return msgspec.Meta(extra_json_schema={"enum": [str(word) for word in words]})
+
+
 Text: TypeAlias = Annotated[str, msgspec.Meta(min_length=1)]
 Base64: TypeAlias = Annotated[
     str, msgspec.Meta(pattern=entire(BASE64), extra_json_schema={"contentEncoding": "base64"})
 ]
 Whole: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=MAX_INTEGER)]
 Positive: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=MAX_INTEGER)]
-Port: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=65535)]
+Port: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=MAX_PORT)]
 Priority: TypeAlias = Annotated[
     int, msgspec.Meta(ge=1, le=MAX_PRIORITY, description="The lower, the sooner.")
 ]
-Sequence: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+Sequence: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=MAX_SEQUENCE)]
 Moment: TypeAlias = Annotated[
     str,
     msgspec.Meta(

@@ -7,7 +7,7 @@ import msgspec
 
 from api_gateway.domain.fields import BadField
 from api_gateway.domain.moments import moment_of
-from api_gateway.domain.paging import whole_number
+from api_gateway.domain.paging import MAX_EVENTS, MAX_SEQUENCE, ORDERS, whole_number
 from api_gateway.event_feed import EventFeed
 from api_gateway.event_reader import EventReader, Selection
 from api_gateway.operation import operation
@@ -18,12 +18,9 @@ from chassis.streams import EVENT_STREAM, Stream
 from contracts.events import AnyEvent, EventDocument, EventKind, EventType, public_event
 
 _LIMIT = 100
-_MOST = 1000
 _PAGE = 1000
-_ALL = 2**53
 _LAST_EVENT = "Last-Event-ID"
 _LINES = "application/x-ndjson"
-_ORDERS = ("asc", "desc")
 _OF_THE_PAST = ("since", "until", "before")
 _encode = msgspec.json.Encoder(order="sorted").encode
 
@@ -48,10 +45,10 @@ class EventRoutes:
     async def get(self, call: Call) -> bytes:
         """Events that match every filter; newest first, unless ``after`` or ``order`` say else."""
         selection = _selection(call)
-        limit = _number(call, "limit", _MOST) or _LIMIT
+        limit = _number(call, "limit", MAX_EVENTS) or _LIMIT
         order = call.query("order") or ("desc" if selection.after is None else "asc")
-        if order not in _ORDERS:
-            raise BadField("order", f"one of {', '.join(_ORDERS)}")
+        if order not in ORDERS:
+            raise BadField("order", f"one of {', '.join(ORDERS)}")
         found = await self._events.select(selection, limit, newest_first=order == "desc")
         return envelope.ok_list([self._encoded(document) for document in found])
 
@@ -72,13 +69,15 @@ class EventRoutes:
                 raise BadField(name, "nothing here: what is followed goes on")
         selection = _selection(call)
         last = call.header(_LAST_EVENT)
-        after = selection.after if last is None else whole_number(_LAST_EVENT, last, 0, _ALL)
+        after = (
+            selection.after if last is None else whole_number(_LAST_EVENT, last, 0, MAX_SEQUENCE)
+        )
         position = await self._feed.start_of(after)
         return Stream(pieces=self._feed.follow(position, selection), content_type=EVENT_STREAM)
 
     async def _lines(self, selection: Selection, limit: int | None) -> AsyncGenerator[bytes, None]:
         """A page at a time, each read when the one before was sent."""
-        left = _ALL if limit is None else limit
+        left = MAX_SEQUENCE if limit is None else limit
         while left:
             found = await self._events.select(selection, min(left, _PAGE), newest_first=False)
             yield b"".join([self._encoded(document) + b"\n" for document in found])
@@ -109,6 +108,6 @@ def _selection(call: Call) -> Selection:
     )
 
 
-def _number(call: Call, name: str, most: int = _ALL) -> int | None:
+def _number(call: Call, name: str, most: int = MAX_SEQUENCE) -> int | None:
     text = call.query(name)
     return None if text is None else whole_number(name, text, 0, most)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from api_gateway.domain.paging import last, read_page, whole_number
-from api_gateway.domain.revision import Revision, read_revision
+from api_gateway.domain.revision import MAX_WAIT, Revision, read_revision
 from api_gateway.domain.selection import InstanceSelection
 from api_gateway.entries import InstanceEntry
 from api_gateway.operation import operation
@@ -17,7 +17,6 @@ from api_gateway.requests.values import ById, Conditional
 from api_gateway.routes.lists import KNOWN_HEADER, LISTED, listed
 from api_gateway.web import Call
 
-MAX_WAIT = 60
 REVISION_HEADER = "X-Corral-Revision"
 
 

@@ -1,8 +1,6 @@
 """``/api/v1/log``: the registry's central logs and the files about failed VMs, passed through."""
 
-import re
-
-from api_gateway.domain.fields import BadField
+from api_gateway.domain.vm_logs import check_name
 from api_gateway.operation import ANY, JSON, operation
 from api_gateway.public import envelope
 from api_gateway.public.cloud import LogFile, ServiceLogs
@@ -11,7 +9,6 @@ from api_gateway.requests.cloud import LogFileQuery, LogQuery, RangeHeader, Serv
 from api_gateway.web import Call, Routes
 from chassis.streams import EVENT_STREAM, Stream
 
-_VM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _PARTS = {206: "The part of the file that ``Range`` asks for.", 416: "There is no such part."}
 
 
@@ -59,10 +56,9 @@ class LogRoutes:
     async def vm(self, call: Call) -> bytes | Stream:
         """The files about the VM with the uuid ``id``, or the one of this ``name``."""
         vm, name = call.required_query("id"), call.query("name")
-        for field, value in (("id", vm), ("name", name)):
-            if value is not None and not _VM.fullmatch(value):
-                raise BadField(field, "letters, digits, '.', '_' and '-'")
+        check_name("id", vm)
         if name is not None:
+            check_name("name", name)
             return await self._open(call, f"/files/logs/{vm}/{name}")
         return envelope.ok(await self._logs.read(f"/files/logs/{vm}", {}, call.request_id))
 

@@ -8,6 +8,7 @@ import msgspec
 
 from api_gateway.domain.addresses import Addresses
 from api_gateway.domain.fields import BadField, Fields
+from api_gateway.domain.paging import MAX_LIMIT
 from api_gateway.mac_store import MacStore
 from api_gateway.operation import operation
 from api_gateway.outgoing import Outgoing
@@ -18,7 +19,6 @@ from api_gateway.web import Call, Routes
 from contracts.macs import FillMacPool, PurgeMacPool, mac_number
 
 _USUAL_PAGE = 500
-_LONGEST_PAGE = 10_000
 _OFF = frozenset({"0", "false"})
 
 
@@ -71,7 +71,7 @@ def _is_on(value: str | None) -> bool:
 
 def _page(call: Call) -> tuple[int, int | None]:
     given = Fields({"limit": call.query("limit")})
-    limit = given.integer("limit", 1, _LONGEST_PAGE, numeric_text=True) or _USUAL_PAGE
+    limit = given.integer("limit", 1, MAX_LIMIT, numeric_text=True) or _USUAL_PAGE
     text = call.query("last")
     last = None if text is None else mac_number(text)
     if text is not None and last is None:

@@ -11,6 +11,7 @@ import msgspec
 from api_gateway.contended import contended
 from api_gateway.domain.fields import BadField, Fields
 from api_gateway.domain.moments import moment_of
+from api_gateway.domain.paging import MAX_SEQUENCE
 from api_gateway.domain.webhook_request import (
     PREFIX,
     read_changes,
@@ -57,7 +58,6 @@ Decide: TypeAlias = Callable[[EndpointDocument], Mapping[str, Any]]
 """From the endpoint as stored to what is to be set in its wish."""
 
 _MOST_REPLAYS = 20
-_MOST = 2**53
 _KEY_BYTES = 32
 _OUTCOMES = tuple(Outcome)
 
@@ -234,7 +234,8 @@ class WebhookRoutes:
     async def _chosen(self, fields: Fields) -> Replay:
         """Exactly one of: ``event_id``, sequences, times, ``failed``. BadField, Refused."""
         event_id, failed = fields.text("event_id"), fields.flag("failed")
-        first, last = fields.integer("first", 1, _MOST), fields.integer("last", 1, _MOST)
+        first = fields.integer("first", 1, MAX_SEQUENCE)
+        last = fields.integer("last", 1, MAX_SEQUENCE)
         since = moment_of("since", fields.text("since"))
         until = moment_of("until", fields.text("until"))
         ways = (event_id is not None, failed, bool(first or last), bool(since or until))
