@@ -12,7 +12,8 @@ from api_gateway.asyncapi.document import document
 from contracts.catalog import message_types
 from contracts.events import EventDocument, EventHappened, EventKind, EventType
 from contracts.messages import Order
-from contracts.webhooks import Mode
+from contracts.webhooks import EnvelopedEvent, Mode
+from event_pusher.domain.signature import headers
 from event_pusher.domain.wire import pack
 from tests.contract.samples import GOLDEN
 
@@ -82,6 +83,24 @@ def test_an_event_is_as_described(kind):
     rules.validate(plain)
     assert not rules.is_valid(plain | {"name": "Another"})
     validator(MESSAGES["CloudEvent"]["payload"]).validate(json.loads(parcel.body(Mode.CLOUDEVENTS)))
+
+
+def test_an_event_in_its_envelope_explains_itself_without_any_document():
+    schema = msgspec.json.schema(EnvelopedEvent)
+    names = {reference.removeprefix("#/$defs/") for reference in references(schema)}
+    assert names == schema["$defs"].keys()
+    parcel = pack(happened(EventKind.START_VM), "host")
+    rules = jsonschema_rs.Draft202012Validator(schema)
+    rules.validate(json.loads(parcel.body(Mode.CLOUDEVENTS)))
+
+
+@pytest.mark.parametrize("keys", [[], [b"one"], [b"one", b"two"]])
+def test_the_headers_of_a_delivery_are_those_described(keys):
+    schema = WHOLE["components"]["schemas"]["SignedHeaders"]
+    found = headers(keys, "e1", 1_700_000_000, b"{}")
+    validator(schema | {"additionalProperties": False}).validate(found)
+    assert schema["properties"].keys() - found.keys() == (set() if keys else {"webhook-signature"})
+    assert all(message["headers"] for name, message in MESSAGES.items() if "x-event" in message)
 
 
 def test_every_kind_of_event_reaches_webhooks():

@@ -3,14 +3,20 @@
 import uuid
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Generic, TypeVar
 
 import msgspec
 
+from contracts.events import AnyEvent
 from contracts.messages import Fact
+
+Data = TypeVar("Data")
 
 EVENT_LOG = "event-log"
 """The id of the one receiver that the event-pusher's settings name."""
+
+KEY_PREFIX = "whsec_"
+"""How a key for signatures begins."""
 
 
 class Mode(StrEnum):
@@ -20,11 +26,8 @@ class Mode(StrEnum):
     CLOUDEVENTS = "cloudevents"
 
 
-class CloudEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """An event in the envelope of CloudEvents 1.0, structured JSON.
-
-    ``sequence`` is the extension of that name: ordered as text. ``data`` is the event itself.
-    """
+class CloudEvent(msgspec.Struct, Generic[Data], frozen=True, kw_only=True):
+    """The envelope of CloudEvents 1.0, structured JSON, around any ``data``."""
 
     specversion: str = "1.0"
     id: str
@@ -34,18 +37,25 @@ class CloudEvent(msgspec.Struct, frozen=True, kw_only=True):
     time: datetime
     datacontenttype: str = "application/json"
     sequence: str
-    data: Annotated[
-        msgspec.Raw,
-        msgspec.Meta(extra_json_schema={"$ref": "#/components/schemas/PublicEvent"}),
-    ]
+    data: Data
+
+
+class EnvelopedEvent(CloudEvent[AnyEvent], frozen=True, kw_only=True):
+    """An event in the envelope of CloudEvents 1.0, structured JSON.
+
+    ``sequence`` is the extension of that name: ordered as text. ``data`` is the event itself.
+    """
 
 
 class SignedHeaders(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
-    """Headers of Standard Webhooks; ``webhook-id`` is the event's, the same for a repeat."""
+    """Headers of Standard Webhooks; ``webhook-id`` is the event's, the same for a repeat.
+
+    ``webhook-timestamp`` in epoch seconds. There is a signature for each key, with blanks between.
+    """
 
     webhook_id: str
     webhook_timestamp: str
-    webhook_signature: str | None = None
+    webhook_signature: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class Secret(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -12,7 +12,7 @@ from chassis.bus.topology import EXCHANGE
 from contracts.catalog import message_types
 from contracts.events import AnyEvent, EventKind
 from contracts.messages import MAX_ITEMS, Message, Order, node_key, tag_of
-from contracts.webhooks import CloudEvent, SignedHeaders
+from contracts.webhooks import EnvelopedEvent, SignedHeaders
 
 _NODE = "node"
 _EVENTS = "events"
@@ -31,7 +31,7 @@ _JSON, _CLOUD = "application/json", "application/cloudevents+json"
 def document(version: str) -> bytes:
     """The encoded document."""
     kinds = message_types()
-    schemas = Schemas([*kinds.values(), AnyEvent, CloudEvent, SignedHeaders])
+    schemas = Schemas([*kinds.values(), AnyEvent, EnvelopedEvent, SignedHeaders])
     whole = {
         "asyncapi": "3.0.0",
         "info": {"title": "Corral", "version": version, "description": _ABOUT},
@@ -147,7 +147,7 @@ def _events(schemas: Schemas) -> Mapping[str, Schema]:
         "summary": "Any event, in CloudEvents mode.",
         "contentType": _CLOUD,
         "headers": headers,
-        "payload": schemas.of(CloudEvent),
+        "payload": schemas.of(EnvelopedEvent),
         "x-event": True,
     }
     return found

@@ -9,10 +9,9 @@ from urllib.parse import urlsplit
 from api_gateway.domain.fields import BadField, Fields
 from api_gateway.domain.http_url import split_http_url
 from contracts.events import EventKind
-from contracts.webhooks import EndpointSpec, Mode, Secret
+from contracts.webhooks import KEY_PREFIX, EndpointSpec, Mode, Secret
 
 MASK = "***"
-PREFIX = "whsec_"
 KINDS = tuple(kind for kind in EventKind if kind is not EventKind.WEBHOOK_TEST)
 """What it may get: a test comes whatever it gets."""
 
@@ -20,7 +19,7 @@ LONGEST_URL = 2048
 LONGEST_DESCRIPTION = 1000
 LONGEST_OVERLAP = 30 * 86_400
 SECRET = (
-    f"{PREFIX}([A-Za-z0-9+/]{{4}}){{8,20}}([A-Za-z0-9+/]{{4}}([A-Za-z0-9+/]{{2}}==)?"
+    f"{KEY_PREFIX}([A-Za-z0-9+/]{{4}}){{8,20}}([A-Za-z0-9+/]{{4}}([A-Za-z0-9+/]{{2}}==)?"
     "|[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
 )
 """A pattern of the whole text: the base64 of 24 to 64 bytes."""
@@ -57,7 +56,7 @@ def read_secret(fields: Fields) -> str | None:
     if text is None:
         return None
     if not _SECRET.fullmatch(text):
-        raise fields.bad("secret", f"{PREFIX} and the base64 of 24 to 64 bytes")
+        raise fields.bad("secret", f"{KEY_PREFIX} and the base64 of 24 to 64 bytes")
     return text
 
 

@@ -13,7 +13,6 @@ from api_gateway.domain.fields import BadField, Fields
 from api_gateway.domain.moments import moment_of
 from api_gateway.domain.paging import MAX_SEQUENCE
 from api_gateway.domain.webhook_request import (
-    PREFIX,
     read_changes,
     read_new,
     read_secret,
@@ -44,6 +43,7 @@ from chassis.errors import NotFound, Refused
 from contracts.events import EventHappened, EventKind
 from contracts.webhooks import (
     EVENT_LOG,
+    KEY_PREFIX,
     Attempt,
     EndpointChanged,
     EndpointDocument,
@@ -269,4 +269,4 @@ def _changeable(identity: str) -> str:
 
 
 def _new_secret() -> str:
-    return PREFIX + b64encode(secrets.token_bytes(_KEY_BYTES)).decode()
+    return KEY_PREFIX + b64encode(secrets.token_bytes(_KEY_BYTES)).decode()

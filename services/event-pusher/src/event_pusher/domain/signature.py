@@ -9,7 +9,9 @@ import hmac
 from collections.abc import Sequence
 from functools import lru_cache
 
-PREFIX = "whsec_"
+import msgspec
+
+from contracts.webhooks import KEY_PREFIX, SignedHeaders
 
 
 class BadSecret(ValueError):
@@ -20,7 +22,7 @@ class BadSecret(ValueError):
 def key_of(secret: str) -> bytes:
     """The key in a secret. BadSecret."""
     try:
-        key = base64.b64decode(secret.removeprefix(PREFIX), validate=True)
+        key = base64.b64decode(secret.removeprefix(KEY_PREFIX), validate=True)
     except (binascii.Error, ValueError):
         key = b""
     if not key:
@@ -29,11 +31,16 @@ def key_of(secret: str) -> bytes:
 
 
 def headers(keys: Sequence[bytes], identity: str, moment: int, body: bytes) -> dict[str, str]:
-    """The headers of one request; ``moment`` in epoch seconds. One signature for each key."""
-    found = {"webhook-id": identity, "webhook-timestamp": str(moment)}
-    if keys:
-        signed = f"{identity}.{moment}.".encode() + body
-        found["webhook-signature"] = " ".join([_signature(key, signed) for key in keys])
+    """The SignedHeaders of one request; ``moment`` in epoch seconds. No signature without a key."""
+    signed = f"{identity}.{moment}.".encode() + body
+    signatures = " ".join([_signature(key, signed) for key in keys])
+    found: dict[str, str] = msgspec.to_builtins(
+        SignedHeaders(
+            webhook_id=identity,
+            webhook_timestamp=str(moment),
+            webhook_signature=signatures or msgspec.UNSET,
+        )
+    )
     return found
 
 

@@ -55,7 +55,7 @@ def pack(document: EventDocument, machine: str) -> Parcel:
     )
 
 
-def _envelope(parcel: Parcel) -> CloudEvent:
+def _envelope(parcel: Parcel) -> CloudEvent[msgspec.Raw]:
     return CloudEvent(
         id=parcel.id,
         source=f"/corral/{parcel.machine}",
