@@ -122,6 +122,25 @@ async def test_the_page_needs_nothing_from_elsewhere(api: Api):
     assert (await api("GET", "/docs/..%2fpage.html")).failure == "Not found"
 
 
+def ways_to_types(value, key=""):
+    """The keywords under which a document refers to its types, alone or in a list."""
+    if isinstance(value, list):
+        return set().union(*(ways_to_types(item, key) for item in value))
+    if not isinstance(value, dict):
+        return set()
+    own = {key} if str(value.get("$ref", "")).startswith("#/components/schemas/") else set()
+    inner = ((key if key == "properties" else name, item) for name, item in value.items())
+    return own.union(*(ways_to_types(item, name) for name, item in inner))
+
+
+async def test_the_page_follows_every_way_from_a_document_to_its_types(api: Api):
+    page = (await api("GET", "/docs/page.js")).raw.decode()
+    for path in ("/openapi.json", "/asyncapi.json"):
+        ways = ways_to_types((await api("GET", path)).json)
+        assert {"schema", "headers"} & ways
+        assert [way for way in ways if f".{way}" not in page] == []
+
+
 async def test_the_messages_are_served_as_well(api: Api):
     found = (await api("GET", "/asyncapi.json")).json
     assert found["asyncapi"] == "3.0.0"

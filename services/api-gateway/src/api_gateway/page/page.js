@@ -33,6 +33,7 @@ function typeOf(schema) {
   if ("const" in schema) return JSON.stringify(schema.const);
   if (schema.enum) return schema.enum.map((value) => JSON.stringify(value)).join(" | ");
   if (schema.allOf) return typeOf(schema.allOf[0]);
+  if (schema.contentSchema) return typeOf(schema.contentSchema);
   const options = schema.anyOf || schema.oneOf;
   if (options) return options.map(typeOf).join(" | ");
   if (schema.type === "array") return `[${typeOf(schema.items || {})}]`;
@@ -60,7 +61,9 @@ function structsIn(whole, schema, found = []) {
   for (const option of [...(schema.anyOf || []), ...(schema.oneOf || []), ...(schema.allOf || [])]) {
     structsIn(whole, option, found);
   }
-  if (schema.items) structsIn(whole, schema.items, found);
+  for (const inner of [schema.items, schema.contentSchema]) {
+    if (inner) structsIn(whole, inner, found);
+  }
   if (typeof schema.additionalProperties === "object") {
     structsIn(whole, schema.additionalProperties, found);
   }
@@ -181,6 +184,7 @@ function showMessages(main, contents, whole) {
       entry(`message-${identity}`, isEvent ? "event" : "says", isEvent ? "EVENT" : "MSG",
         message.name, message.summary, () => [
           isEvent ? null : make("p", {}, `${parties[0]} → ${parties[1]}`),
+          ...(message.headers ? shape(whole, "Headers", message.headers) : []),
           ...shape(whole, "Payload", message.payload),
         ].filter((part) => part !== null)));
   }
