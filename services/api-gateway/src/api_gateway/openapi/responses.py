@@ -3,33 +3,18 @@
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from types import NoneType
-from typing import Any, Literal
-
-import msgspec
+from typing import Any
 
 from api_gateway.openapi.schemas import Schema, Schemas
 from api_gateway.operation import ANY, JSON, Operation
+from api_gateway.public.envelope import DoneEnvelope, FailureEnvelope
 from api_gateway.public.problem import PROBLEM, Problem
 
 RESPONSES = "#/components/responses/"
 _OK, _NOT_MODIFIED = "200", "304"
 
 
-class Failure(msgspec.Struct, frozen=True, kw_only=True):
-    """The envelope of what was not done; ``message`` says why."""
-
-    status: Literal["FAIL"]
-    message: str
-
-
-class Done(msgspec.Struct, frozen=True, kw_only=True):
-    """The envelope of what was done, where there is nothing more to say."""
-
-    status: Literal["OK"]
-    message: str
-
-
-TYPES: tuple[type, ...] = (Failure, Done, Problem, NoneType)
+TYPES: tuple[type, ...] = (FailureEnvelope, DoneEnvelope, Problem, NoneType)
 """What answers are made of besides the routes' own types."""
 
 _ALWAYS: Mapping[int, str] = {
@@ -60,7 +45,7 @@ HEADERS: Mapping[str, Schema] = {
 
 def shared(schemas: Schemas) -> Mapping[str, Schema]:
     """The failures of all calls, by the name of their HTTP status."""
-    failure, problem = schemas.of(Failure), schemas.of(Problem)
+    failure, problem = schemas.of(FailureEnvelope), schemas.of(Problem)
     both = {JSON: {"schema": failure}, PROBLEM: {"schema": problem}}
     only = {PROBLEM: {"schema": problem}}
     wished = "Only to whoever accepts application/problem+json; else it is 200 with FAIL. "
@@ -103,7 +88,7 @@ def _own(code: int, text: str, said: Operation, schemas: Schemas) -> Schema:
         content = {media: _content(media, said, schemas)}
     else:
         content = {
-            JSON: {"schema": schemas.of(Failure)},
+            JSON: {"schema": schemas.of(FailureEnvelope)},
             PROBLEM: {"schema": schemas.of(Problem)},
         }
     return {"description": text, "headers": _HEADER, "content": content}
@@ -112,7 +97,9 @@ def _own(code: int, text: str, said: Operation, schemas: Schemas) -> Schema:
 def _contents(said: Operation, schemas: Schemas) -> Mapping[str, Schema]:
     """Also a stream or a file that cannot be had is 200 with FAIL."""
     found = {media: _content(media, said, schemas) for media in said.media}
-    return found if JSON in found or said.raw else {**found, JSON: {"schema": schemas.of(Failure)}}
+    if JSON not in found and not said.raw:
+        found[JSON] = {"schema": schemas.of(FailureEnvelope)}
+    return found
 
 
 def _content(media: str, said: Operation, schemas: Schemas) -> Schema:
@@ -122,7 +109,7 @@ def _content(media: str, said: Operation, schemas: Schemas) -> Schema:
     if said.bare:
         return {"schema": schemas.of(said.answer)}
     options = [_success(kind, schemas) for kind in _kinds(said)]
-    return {"schema": {"anyOf": [*options, schemas.of(Failure)]}}
+    return {"schema": {"anyOf": [*options, schemas.of(FailureEnvelope)]}}
 
 
 def _item(kind: Any, schemas: Schemas) -> Schema:
@@ -134,7 +121,7 @@ def _item(kind: Any, schemas: Schemas) -> Schema:
 
 def _success(kind: Any, schemas: Schemas) -> Schema:
     if kind is None:
-        return schemas.of(Done)
+        return schemas.of(DoneEnvelope)
     return {
         "type": "object",
         "required": ["status", "message", "body"],

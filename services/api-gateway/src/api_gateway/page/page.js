@@ -97,7 +97,7 @@ function opened(whole, schema) {
 
 function shape(whole, title, schema) {
   const inner = (schema.anyOf || [schema]).flatMap((option) => {
-    if (nameOf(option) === "Failure") return [];
+    if (nameOf(option) === "FailureEnvelope") return [];
     const body = option.properties && option.properties.body;
     return [body || option];
   });

@@ -43,7 +43,7 @@ class UsbDevices(msgspec.Struct, frozen=True, kw_only=True):
     busy: int
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
+class CloudSettings(msgspec.Struct, frozen=True, kw_only=True):
     """``registry_address_override`` is what was set here, empty when nothing was."""
 
     registry_address: str

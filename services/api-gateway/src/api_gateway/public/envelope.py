@@ -1,11 +1,30 @@
 """The envelope of every JSON answer: ``status``, ``message``, and ``body`` on success only."""
 
+from typing import Literal
+
 import msgspec
 
-OK = b'{"status":"OK","message":""}'
+
+class FailureEnvelope(msgspec.Struct, frozen=True, kw_only=True):
+    """The envelope of what was not done; ``message`` says why."""
+
+    status: Literal["FAIL"]
+    message: str
+
+
+class DoneEnvelope(msgspec.Struct, frozen=True, kw_only=True):
+    """The envelope of what was done, where there is nothing more to say."""
+
+    status: Literal["OK"]
+    message: str
+
+
+_encode = msgspec.json.Encoder().encode
+
+OK = _encode(DoneEnvelope(status="OK", message=""))
 AUTHENTICATION_REQUIRED = b'{"status":"FAIL","message":"Authentication Required"}\n'
 """The one answer with a documented length, newline included; a client compares its message."""
-SAVED = b'{"status":"OK","message":"Saved"}'
+SAVED = _encode(DoneEnvelope(status="OK", message="Saved"))
 _OPEN = b'{"status":"OK","message":"","body":'
 
 
@@ -26,4 +45,4 @@ def ok_list(items: "list[bytes]") -> bytes:
 
 def fail(message: str) -> bytes:
     """Failure; no body, since typed clients would choke on one of another shape."""
-    return msgspec.json.encode({"status": "FAIL", "message": message})
+    return _encode(FailureEnvelope(status="FAIL", message=message))

@@ -13,7 +13,14 @@ from api_gateway.domain.webhook_request import (
     LONGEST_URL,
     SECRET,
 )
-from api_gateway.requests.values import Moment, Sequence, Text, entire, entire_or_empty, one_of
+from api_gateway.requests.values import (
+    EventSequence,
+    MomentText,
+    Text,
+    entire,
+    entire_or_empty,
+    one_of,
+)
 from contracts.events import EventType
 from contracts.webhooks import Mode, Outcome
 
@@ -32,22 +39,24 @@ class FollowQuery(msgspec.Struct, kw_only=True):
         Annotated[str, msgspec.Meta(description="Of an instance, node, group or template.")] | None
     ) = None
     type: EventType | None = None
-    after: Annotated[Sequence, msgspec.Meta(description="Events behind this one.")] | None = None
+    after: Annotated[EventSequence, msgspec.Meta(description="Events behind this one.")] | None = (
+        None
+    )
 
 
 class FollowHeaders(msgspec.Struct, kw_only=True):
     """Where an interrupted stream goes on; it wins over ``after``."""
 
-    last_event_id: Sequence | None = msgspec.field(name="Last-Event-ID", default=None)
+    last_event_id: EventSequence | None = msgspec.field(name="Last-Event-ID", default=None)
 
 
 class ExportQuery(FollowQuery, kw_only=True):
     """Filters of the log; ``since`` inclusive, ``until`` exclusive."""
 
-    since: Moment | None = None
-    until: Moment | None = None
-    before: Sequence | None = None
-    limit: Sequence | None = None
+    since: MomentText | None = None
+    until: MomentText | None = None
+    before: EventSequence | None = None
+    limit: Annotated[int, msgspec.Meta(ge=0, le=MAX_SEQUENCE)] | None = None
 
 
 class EventQuery(ExportQuery, kw_only=True):
@@ -89,8 +98,8 @@ class ReplayRequest(msgspec.Struct, kw_only=True):
     event_id: str | None = None
     first: _Replayed | None = None
     last: _Replayed | None = None
-    since: Moment | None = None
-    until: Moment | None = None
+    since: MomentText | None = None
+    until: MomentText | None = None
     failed: bool | None = None
 
 

@@ -18,7 +18,7 @@ from api_gateway.domain.start_request import (
 from api_gateway.requests.values import (
     Base64,
     Metadata,
-    Page,
+    PageQuery,
     PerhapsById,
     Port,
     Positive,
@@ -36,7 +36,7 @@ _ADDED = "Ours. "
 _WAIT = "With ``id``: so many seconds for news of it."
 
 
-class InstanceQuery(Page, kw_only=True):
+class InstanceQuery(PageQuery, kw_only=True):
     """One instance, or filters of the list. A filter given twice means either value."""
 
     id: str | None = None

@@ -4,11 +4,11 @@ from typing import Annotated
 
 import msgspec
 
-from api_gateway.requests.values import Ids, Page, Text, Whole
+from api_gateway.requests.values import Ids, PageQuery, Text, Whole
 from contracts.nodes import CapacityMode, NodeState
 
 
-class NodeQuery(Page, kw_only=True):
+class NodeQuery(PageQuery, kw_only=True):
     """One node, or filters of the list (ours)."""
 
     id: str | None = None

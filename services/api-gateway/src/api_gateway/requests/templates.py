@@ -4,10 +4,10 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from api_gateway.requests.values import Ids, Page, Text, Whole
+from api_gateway.requests.values import Ids, PageQuery, Text, Whole
 
 
-class TemplateQuery(Page, kw_only=True):
+class TemplateQuery(PageQuery, kw_only=True):
     """One template with its tags, or a filter of the list (ours)."""
 
     id: str | None = None

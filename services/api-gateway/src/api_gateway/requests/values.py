@@ -40,8 +40,8 @@ Port: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=MAX_PORT)]
 Priority: TypeAlias = Annotated[
     int, msgspec.Meta(ge=1, le=MAX_PRIORITY, description="The lower, the sooner.")
 ]
-Sequence: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=MAX_SEQUENCE)]
-Moment: TypeAlias = Annotated[
+EventSequence: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=MAX_SEQUENCE)]
+MomentText: TypeAlias = Annotated[
     str,
     msgspec.Meta(
         description="RFC 3339 with an offset, or seconds since 1970.",
@@ -69,7 +69,7 @@ class PerhapsById(msgspec.Struct, kw_only=True):
     id: str | None = None
 
 
-class Page(msgspec.Struct, kw_only=True):
+class PageQuery(msgspec.Struct, kw_only=True):
     """A part of a list."""
 
     limit: Annotated[int, msgspec.Meta(ge=1, le=MAX_LIMIT)] | None = None

@@ -13,7 +13,7 @@ from api_gateway.happened import happened
 from api_gateway.operation import operation
 from api_gateway.outbox import Outbox
 from api_gateway.public import envelope
-from api_gateway.public.cloud import Settings
+from api_gateway.public.cloud import CloudSettings
 from api_gateway.requests.cloud import SettingsRequest
 from api_gateway.web import Call, Routes
 from chassis.clock import Clock
@@ -36,12 +36,12 @@ class ConfigurationRoutes:
         """Path to verb to function."""
         return {"/api/v1/config": {"GET": self.get, "PUT": self.put}}
 
-    @operation(Settings)
+    @operation(CloudSettings)
     async def get(self, _call: Call) -> bytes:
         """The settings in effect, and the address that overrides the gateway's own, if any."""
         await self._configuration.reread()
         known = self._configuration.now
-        body = Settings(
+        body = CloudSettings(
             registry_address=self._configuration.registry_address,
             registry_address_override=known.registry_address,
             central_logging=known.central_logging,
