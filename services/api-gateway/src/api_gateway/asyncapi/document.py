@@ -1,6 +1,5 @@
 """The document as a whole: every message of the catalogue, every kind of event."""
 
-import functools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -27,7 +26,6 @@ Webhooks get one event per POST, as it is or in a CloudEvents 1.0 envelope.
 _JSON, _CLOUD = "application/json", "application/cloudevents+json"
 
 
-@functools.cache
 def document(version: str) -> bytes:
     """The encoded document."""
     kinds = message_types()

@@ -5,7 +5,8 @@ cloud; a browser asks for it without credentials.
 """
 
 import asyncio
-import functools
+from collections.abc import Callable
+from functools import cache, partial
 from hashlib import sha256
 from importlib import resources
 from typing import Any, NamedTuple
@@ -59,15 +60,12 @@ PROBES: Table = {
 
 
 class DescriptionRoutes:
-    """Describes ``routes``, itself and what stands beside them.
-
-    Made when first asked for, in a thread: it takes a twentieth of a second.
-    """
+    """Describes ``routes``, itself and what stands beside them."""
 
     def __init__(self, routes: Routes, beside: Table, version: str, *, guarded: bool) -> None:
-        self._described: Table = {**routes, **self.table(), **beside, **PROBES}
-        self._version = version
-        self._guarded = guarded
+        described: Table = {**routes, **self.table(), **beside, **PROBES}
+        self._openapi = MadeOnce(partial(document, described, version, guarded=guarded))
+        self._asyncapi = MadeOnce(partial(messages, version))
 
     def table(self) -> Routes:
         """Path to verb to function."""
@@ -81,12 +79,12 @@ class DescriptionRoutes:
     @operation(dict[str, Any], headers=Conditional, sends=_TAGGED, bare=True)
     async def openapi(self, call: Call) -> Reply:
         """This document: OpenAPI 3.1 of every call that this gateway answers."""
-        return _answer(call, await asyncio.to_thread(lambda: self._openapi))
+        return _answer(call, await self._openapi.file())
 
     @operation(dict[str, Any], headers=Conditional, sends=_TAGGED, bare=True)
     async def asyncapi(self, call: Call) -> Reply:
         """AsyncAPI 3 of the messages between services, and of what webhooks get."""
-        return _answer(call, await asyncio.to_thread(lambda: self._asyncapi))
+        return _answer(call, await self._asyncapi.file())
 
     @operation(str, headers=Conditional, sends=_TAGGED, bare=True, media=(_HTML,))
     async def page(self, call: Call) -> Reply:
@@ -101,14 +99,6 @@ class DescriptionRoutes:
             raise NotFound
         return _answer(call, _read(name, _KINDS[name]))
 
-    @functools.cached_property
-    def _openapi(self) -> "_File":
-        return _File.of(document(self._described, self._version, guarded=self._guarded), JSON)
-
-    @functools.cached_property
-    def _asyncapi(self) -> "_File":
-        return _File.of(messages(self._version), JSON)
-
 
 class _File(NamedTuple):
     """What is served as it is."""
@@ -122,7 +112,27 @@ class _File(NamedTuple):
         return cls(body, sha256(body).digest(), kind)
 
 
-@functools.cache
+class MadeOnce:
+    """A JSON document that is made when first asked for.
+
+    In a thread, since it takes a twentieth of a second; what was made is there at once.
+    """
+
+    def __init__(self, make: Callable[[], bytes]) -> None:
+        self._make = make
+        self._made: _File | None = None
+        self._making = asyncio.Lock()
+
+    async def file(self) -> _File:
+        """The document."""
+        if self._made is None:
+            async with self._making:
+                if self._made is None:
+                    self._made = _File.of(await asyncio.to_thread(self._make), JSON)
+        return self._made
+
+
+@cache
 def _read(name: str, kind: str) -> _File:
     return _File.of((_PAGE / name).read_bytes(), f"{kind}; charset=utf-8")
 
