@@ -6,6 +6,7 @@ none, the 30th of February, a disk of an exabyte.
 
 from typing import Any
 
+from api_gateway.domain.fields import DIGITS
 from api_gateway.domain.http_url import HTTP_URL
 from api_gateway.domain.idempotency import KEY
 from api_gateway.domain.moments import MOMENT
@@ -13,6 +14,7 @@ from api_gateway.domain.start_request import SIZE
 from api_gateway.requests.values import entire, entire_or_empty
 
 _NARROWER = {
+    DIGITS: "[1-9][0-9]{0,3}",
     HTTP_URL: "[Hh]ttps?://[a-z0-9][a-z0-9.-]{0,60}(:[1-9][0-9]{0,3})?(/[A-Za-z0-9/._?=&-]*)?",
     KEY: "[!-~]+",
     MOMENT: (

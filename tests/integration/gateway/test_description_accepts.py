@@ -154,6 +154,8 @@ async def test_whatever_a_replay_may_begin_and_end_with_is_described(api: Api, s
         {"startup_script": "ZWNo\tbyBo\r\n aQ= =\n"},
         {"disk": {"size": "268435456K"}},
         {"disk": {"size": "1048576T"}},
+        {"port_forwarding_override": [{"name": "ssh", "guest_port": "22", "host_port": "10022"}]},
+        {"port_forwarding_override": [{"name": "ssh", "guest_port": 22, "host_port": ""}]},
         {"mac_address": "", "startup_script": ""},
     ],
 )

@@ -12,13 +12,16 @@ from typing import Any
 import msgspec
 
 MAX_INTEGER = 2**31 - 1
+DIGITS = "[+-]?[0-9]{1,18}"
+"""A pattern of the whole text: a number written as a string."""
+
 _GAP = r"[ \t\r\n]*"
 _LETTER = f"([A-Za-z0-9+/]{_GAP})"
 BASE64 = f"{_GAP}({_LETTER}{{4}})*({_LETTER}{{2}}={_GAP}={_GAP}|{_LETTER}{{3}}={_GAP})?"
 """A pattern of the whole text: what ``Fields.base64`` takes."""
 
 _BOM = b"\xef\xbb\xbf"
-_DIGITS = re.compile(r"[+-]?[0-9]{1,18}")
+_DIGITS = re.compile(DIGITS)
 _BLANKS = b" \t\r\n"
 
 

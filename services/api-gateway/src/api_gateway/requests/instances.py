@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from api_gateway.domain.bulk import MAX_IDS
+from api_gateway.domain.fields import DIGITS
 from api_gateway.domain.idempotency import KEY, KEY_HEADER, LONGEST_KEY
 from api_gateway.domain.revision import MAX_WAIT, REVISION
 from api_gateway.domain.start_request import (
@@ -76,9 +77,9 @@ class PortRuleRequest(msgspec.Struct, kw_only=True):
     """A forwarded port; without ``host_port`` the next free one."""
 
     name: Text
-    guest_port: Port
+    guest_port: Port | Annotated[str, msgspec.Meta(pattern=entire(DIGITS))]
     host_ip: str | None = None
-    host_port: Port | None = None
+    host_port: Port | Annotated[str, msgspec.Meta(pattern=entire_or_empty(DIGITS))] | None = None
 
 
 class DiskRequest(msgspec.Struct, kw_only=True):
