@@ -5,6 +5,7 @@ import pytest
 from tests.clients.fields import TABLE
 from tests.clients.samples import Samples, collected
 from tests.clients.stage import Stage
+from tests.json_paths import values_at
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +18,7 @@ async def samples(stage: Stage) -> Samples:
 async def test_a_field_has_the_form_that_its_clients_read(samples, field):
     seen = 0
     for sample in samples[field.of]:
-        found = list(values(sample, field.path))
+        found = list(values_at(sample, field.path))
         assert found or not field.always, f"missing, and then {field.breaks}: {sample}"
         assert all(map(field.form, found)), f"{found}, and then {field.breaks}"
         seen += len(found)
@@ -40,13 +41,3 @@ async def test_tags_stand_in_the_order_of_their_age(samples):
     for template in samples["versions"]:
         numbers = [version["number"] for version in template["versions"]]
         assert numbers == sorted(numbers)
-
-
-def values(value, path):
-    """Everything at a path such as ``vminfo.port_forwarding[].name``."""
-    head, _, rest = path.partition(".")
-    key, many, _ = head.partition("[]")
-    if key not in value:
-        return
-    for item in value[key] if many else (value[key],):
-        yield from values(item, rest) if rest else (item,)

@@ -6,6 +6,7 @@ import pytest
 
 from chassis.servers import MongoServer, RabbitServer
 from tests.golden.cloud import golden_cloud
+from tests.golden.examples import examples
 from tests.golden.replay import Outcome, Replayer
 from tests.servers import fresh_vhost
 
@@ -23,4 +24,4 @@ async def replayer(
 @pytest.fixture(scope="session")
 async def outcomes(replayer: Replayer) -> dict[str, Outcome]:
     """Every example, replayed once, by its name."""
-    return {outcome.example.name: outcome for outcome in await replayer.replay()}
+    return {outcome.example.name: outcome for outcome in await replayer.replay(examples())}

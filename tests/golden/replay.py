@@ -15,7 +15,7 @@ import json
 import sys
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import aiohttp
@@ -30,8 +30,8 @@ from tests.golden.shapes import (
     expected,
     filled,
     narrowed,
-    values_at,
 )
+from tests.json_paths import values_at
 from tests.tap import public_text, rsa_key
 
 _LIMIT, _EVERY = 60.0, 0.05
@@ -47,9 +47,18 @@ class Outcome(msgspec.Struct, kw_only=True):
 
 
 class Replayer:
-    """``urls`` by where an example is sent; ``names`` fill placeholders and win over captures."""
+    """``urls`` by where an example is sent; ``names`` fill placeholders and win over captures.
 
-    def __init__(self, urls: Mapping[str, str], names: Mapping[str, str], token: str = "") -> None:
+    An answer that is waited for must be there within ``limit`` seconds.
+    """
+
+    def __init__(
+        self,
+        urls: Mapping[str, str],
+        names: Mapping[str, str],
+        token: str = "",
+        limit: float = _LIMIT,
+    ) -> None:
         self._urls = urls
         self._given = dict(names)
         self._names = {
@@ -57,14 +66,15 @@ class Replayer:
             "public_key": public_text(rsa_key()),
         } | self._given
         self._token = token
+        self._limit = limit
         self._excuses = Excuses()
 
-    async def replay(self) -> list[Outcome]:
-        """Every example in order, whatever became of those before it."""
+    async def replay(self, wanted: Iterable[Example]) -> list[Outcome]:
+        """Each in order, whatever became of those before it."""
         headers = {"Authorization": _basic(self._token)} if self._token else {}
         limit = aiohttp.ClientTimeout(total=_LIMIT)
         async with aiohttp.ClientSession(headers=headers, timeout=limit) as http:
-            return [await self._one(http, example) for example in examples()]
+            return [await self._one(http, example) for example in wanted]
 
     def unneeded(self, outcomes: list[Outcome]) -> list[str]:
         """Deviations that nothing needed."""
@@ -82,7 +92,7 @@ class Replayer:
         return Outcome(example=example, faults=tuple(map(str, found)))
 
     async def _until(self, http: aiohttp.ClientSession, example: Example) -> list[Difference]:
-        end = time.monotonic() + _LIMIT
+        end = time.monotonic() + self._limit
         seen: list[str] = []
         while True:
             status, answer = await self._ask(http, example)
@@ -90,11 +100,11 @@ class Replayer:
             done = not found
             if example.follow:
                 _note(seen, example.follow, answer)
-                done = bool(seen) and seen[-1] == example.follow.order[-1]
+                done = seen[-1] == example.follow.order[-1]
             waits = example.repeat or example.follow
             if done or not waits or time.monotonic() > end:
-                if example.follow and not _in_order(seen, example.follow.order):
-                    found.append(Difference(path="states", kind="order", detail=str(seen)))
+                if example.follow:
+                    found += _strayed(seen, example.follow.order)
                 return found
             await asyncio.sleep(_EVERY)
 
@@ -140,6 +150,13 @@ def _note(seen: list[str], follow: Follow, answer: Any) -> None:
         seen.append(state)
 
 
+def _strayed(seen: list[str], order: tuple[str, ...]) -> Iterator[Difference]:
+    if not _in_order(seen, order):
+        yield Difference(path="states", kind="order", detail=str(seen))
+    if seen[-1:] != [order[-1]]:
+        yield Difference(path="states", kind="end", detail=f"{seen} does not reach {order[-1]}")
+
+
 def _in_order(seen: list[str], order: tuple[str, ...]) -> bool:
     rest = iter(order)
     return all(state in rest for state in seen)
@@ -165,7 +182,7 @@ def main() -> int:
     }
     names = dict(pair.split("=", 1) for pair in given.set)
     replayer = Replayer({where: url for where, url in urls.items() if url}, names, given.token)
-    outcomes = asyncio.run(replayer.replay())
+    outcomes = asyncio.run(replayer.replay(examples()))
     for outcome in outcomes:
         lines = [f"left out, needs {outcome.left_out}"] if outcome.left_out else outcome.faults
         for line in lines:

@@ -14,6 +14,8 @@ from typing import Any
 
 import msgspec
 
+from tests.json_paths import values_at
+
 _NAME = re.compile(r"\{(\w+)\}")
 _FORMS = {
     "id": re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
@@ -79,20 +81,6 @@ def differences(wanted: Any, got: Any, path: str = "") -> Iterator[Difference]:
         yield from _elements(wanted, got, f"{path}[]")
     elif isinstance(wanted, str):
         yield from _text(wanted, got, path)
-
-
-def values_at(value: Any, path: str) -> Iterator[Any]:
-    """Everything at a path such as ``body[].tag`` or ``body[0].tag``; nothing if there is none."""
-    head, _, rest = path.partition(".")
-    key, many, number = head.rstrip("]").partition("[")
-    if not isinstance(value, Mapping) or key not in value:
-        return
-    found = value[key] if many else [value[key]]
-    for item in found[int(number) :][:1] if number else found:
-        if rest:
-            yield from values_at(item, rest)
-        else:
-            yield item
 
 
 def narrowed(answer: Any, path: str, wanted: Mapping[str, str]) -> Any:

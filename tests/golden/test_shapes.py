@@ -5,7 +5,8 @@ import pytest
 from tests.golden.deviations import Excuses
 from tests.golden.examples import examples
 from tests.golden.replay import _in_order
-from tests.golden.shapes import Missing, differences, expected, filled, narrowed, values_at
+from tests.golden.shapes import Missing, differences, expected, filled, narrowed
+from tests.json_paths import values_at
 
 ID = "7a1c0f7e-3c52-4be1-5f0d-08b6a9b3c4d5"
 SAME = [
