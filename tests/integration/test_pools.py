@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import functools
+from datetime import datetime
 
 from tests.cloud import TEMPLATE_ID
 from tests.pools import filled, make_pool, members
@@ -30,7 +31,8 @@ async def test_a_claimed_vm_is_like_any_other_and_the_pool_fills_again(cloud):
         name: wish[name] for name in ("name", "external_id", "metadata")
     }
     assert "pool" not in shown
-    assert shown["cr_time"] > shown["vminfo"]["creation_date"]
+    created = datetime.fromisoformat(shown["vminfo"]["creation_date"])
+    assert datetime.fromisoformat(shown["cr_time"]) > created
     assert [item["instance_id"] for item in (await cloud.call("GET", "vm"))["body"]] == [vm]
 
     async def told():
