@@ -30,9 +30,15 @@ FAILURES = (
     ("GET", "/api/v1/registry/vm?id=none", None),
     ("GET", "/api/v1/image?id=none", None),
 )
-LISTS = (
+MALFORMED = (
+    ("POST", "/api/v1/vm", b'{"vmid": '),
+    ("POST", "/api/v1/vm", {}),
+    ("DELETE", "/api/v1/vm", {"id": 7}),
+)
+SUCCESSES = (
     *("/api/v1/vm", "/api/v1/node", "/api/v1/group", "/api/v1/registry/vm"),
     *("/api/v1/registry/vm/distribute", "/api/v1/image"),
+    *("/api/v1/status", "/api/v1/registry/disk"),
 )
 
 
@@ -113,6 +119,6 @@ async def _rest(stage: Stage) -> Samples:
         "template": (await api("GET", "/api/v1/registry/vm")).body,
         "versions": details,
         "disk": [(await api("GET", "/api/v1/registry/disk")).body],
-        "answer": [(await api("GET", path)).json for path in LISTS],
-        "failure": [(await api(*call)).json for call in FAILURES],
+        "answer": [(await api("GET", path)).json for path in SUCCESSES],
+        "failure": [(await api(*call)).json for call in (*FAILURES, *MALFORMED)],
     }

@@ -1,6 +1,7 @@
 """What follows from all public clients together, rule by rule, to be ticked off from the top.
 
-Fields and their forms have a table of their own (``fields.py``), and so have logins.
+Fields and their forms have a table of their own (``fields.py``), words that are compared stand in
+``test_words.py``, and rule 21, of logins, in ``test_logins.py``.
 """
 
 import asyncio
@@ -10,33 +11,24 @@ from datetime import datetime
 import pytest
 
 from contracts.instances import InstanceState
-from tests.clients.forms import fraction
 from tests.clients.keys import caller_of
-from tests.clients.samples import FAILURES, LISTS
-from tests.clients.stage import LOST, MONITORED, ODD, ODD_TEMPLATE, SETTLED
+from tests.clients.samples import FAILURES, MALFORMED, SUCCESSES
+from tests.clients.stage import ODD_TEMPLATE, SETTLED
 from tests.integration.gateway.cloud import NODE, TEMPLATE
 from tests.silent_server import silent_server
 from tests.waiting import until
 
-MALFORMED = (
-    ("POST", "/api/v1/vm", b'{"vmid": '),
-    ("POST", "/api/v1/vm", {}),
-    ("DELETE", "/api/v1/vm", {"id": 7}),
-)
+UNSET = {"group_id", "usb_device", "version", "name", "external_id", "metadata"}
 
 
-@pytest.mark.parametrize("path", [*LISTS, "/api/v1/status", "/api/v1/registry/disk"])
-async def test_1_success_is_an_envelope_with_an_empty_message_and_a_body(api, path):
-    answer = (await api("GET", path)).json
-    assert (answer["status"], answer["message"], len(answer)) == ("OK", "", 3)
+@pytest.mark.parametrize("path", SUCCESSES)
+async def test_1_success_is_an_envelope_with_a_body(api, path):
+    assert (await api("GET", path)).json.keys() == {"status", "message", "body"}
 
 
 @pytest.mark.parametrize(("verb", "path", "body"), [*FAILURES, *MALFORMED])
-async def test_1_failure_is_an_envelope_with_a_message_and_no_body(api, verb, path, body):
-    answer = (await api(verb, path, body)).json
-    assert answer.keys() == {"status", "message"}
-    assert answer["status"] == "FAIL"
-    assert answer["message"]
+async def test_1_failure_is_an_envelope_without_a_body(api, verb, path, body):
+    assert (await api(verb, path, body)).json.keys() == {"status", "message"}
 
 
 async def test_2_whatever_was_accepted_is_200(api):
@@ -54,11 +46,9 @@ async def test_2_whatever_is_not_there_is_200_as_well(api, verb, path, body):
 
 async def test_3_who_is_unknown_gets_401_and_who_may_not_403(stage):
     unknown = await stage.guarded("GET", "/api/v1/vm")
-    assert unknown.code == 401
-    assert unknown.json == {"status": "FAIL", "message": "Authentication Required"}
     known = await caller_of(stage, "may-nothing")
     refused = await known("GET", "/api/v1/vm")
-    assert (refused.code, refused.json["status"]) == (403, "FAIL")
+    assert (unknown.code, refused.code, refused.json["status"]) == (401, 403, "FAIL")
 
 
 async def test_3_paths_that_do_not_exist_are_404_and_saves_are_there(api):
@@ -83,16 +73,11 @@ async def test_4_a_body_is_json_whatever_its_content_type(api, kind):
     assert (await api("POST", "/api/v1/vm", {"vmid": TEMPLATE}, **given)).body
 
 
-@pytest.mark.parametrize(
-    ("path", "body"),
-    [
-        ("/api/v1/vm", {"id": "none"}),
-        ("/api/v1/node", {"node_id": "none"}),
-        ("/api/v1/node/group", {"group_ids": ["none"], "node_ids": [NODE]}),
-    ],
-)
-async def test_5_a_delete_carries_its_body(api, path, body):
-    assert (await api("DELETE", path, body)).failure.startswith("Not found")
+async def test_5_a_delete_is_about_what_its_body_names(api):
+    ids = await api.start(count=2)
+    assert (await api("DELETE", "/api/v1/vm", {"id": ids[1]})).body is None
+    states = [(await api.vm(identity))["instance_state"] for identity in ids]
+    assert states == ["Scheduling", "Terminating"]
 
 
 @pytest.mark.parametrize("charset", ["utf-8", "latin-1"])
@@ -110,11 +95,18 @@ async def test_7_an_instance_is_wrapped_in_the_list_and_bare_by_its_id(stage):
     assert (bare["instance_id"], bare["external_id"]) == (identity, "job")
 
 
-async def test_8_a_node_by_its_id_is_an_array_of_one_and_other_things_are_objects(api):
+async def test_8_a_node_by_its_id_is_an_array_of_one_and_other_things_are_objects(stage):
+    api = stage.api
     (node,) = (await api("GET", f"/api/v1/node?id={NODE}")).body
     assert node["node_id"] == NODE
-    template = (await api("GET", f"/api/v1/registry/vm?id={TEMPLATE}")).body
-    assert template["versions"]
+    assert (await api("GET", f"/api/v1/registry/vm?id={TEMPLATE}")).body["versions"]
+    instance = (await stage.in_state(InstanceState.STARTED))["instance_id"]
+    wish = {"id": instance, "target_vm_id": TEMPLATE, "tag": "v9"}
+    save = (await api("POST", "/api/v1/image", wish)).body["request_id"]
+    assert (await api("GET", f"/api/v1/image?id={save}")).body["id"] == save
+    pull = (await api("POST", "/api/v1/registry/vm/distribute", {"template_id": TEMPLATE})).body
+    path = f"/api/v1/registry/vm/distribute?id={pull['request_id']}"
+    assert type((await api("GET", path)).body) is dict
 
 
 async def test_9_an_empty_list_is_an_array(api):
@@ -123,12 +115,13 @@ async def test_9_an_empty_list_is_an_array(api):
 
 
 @pytest.mark.parametrize("state", InstanceState)
-async def test_10_inside_an_instance_nothing_is_null_or_empty(stage, state):
+async def test_10_inside_an_instance_nothing_is_null_empty_or_made_up(stage, state):
     item = await stage.in_state(state)
     assert (item["external_id"], item["name"]) == (None, None)
     always_there = {"vlan", "anka_registry"}
     optional = {name: value for name, value in item["vm"].items() if name not in always_there}
     assert [name for name, value in optional.items() if value in (None, "", [], {})] == []
+    assert UNSET.isdisjoint(item["vm"])
 
 
 @pytest.mark.parametrize("progress", [0.0, 0.42, 1.0])
@@ -139,7 +132,6 @@ async def test_11_whole_numbers_have_no_fraction(stage, progress):
     await stage.reaches(identity, "Pulling")
     raw = (await stage.api("GET", f"/api/v1/vm?id={identity}")).raw
     assert f'"progress":{progress:g},'.encode() in raw
-    assert fraction((await stage.api.vm(identity))["progress"])
 
 
 async def test_12_never_is_a_date_of_the_year_one(stage):
@@ -153,27 +145,22 @@ async def test_13_an_element_of_the_list_was_created_before_it_changed(stage, st
     assert datetime.fromisoformat(vm["cr_time"]) <= datetime.fromisoformat(vm["ts"])
 
 
-@pytest.mark.parametrize("node", [NODE, LOST, ODD])
-async def test_14_a_node_has_one_of_two_architectures_whatever_it_is(api, node):
-    (shown,) = (await api("GET", f"/api/v1/node?id={node}")).body
-    assert shown["host_arch"] in {"amd64", "arm64"}
-
-
 async def test_14_a_template_of_an_unknown_architecture_makes_instances_without_one(stage):
     (identity,) = await stage.api.start(vmid=ODD_TEMPLATE)
     assert "arch" not in await stage.api.vm(identity)
 
 
-async def test_15_started_comes_with_the_whole_vm(stage):
+async def test_15_a_vm_whose_address_is_not_known_yet_has_an_empty_one(stage):
     vm = (await stage.in_state(InstanceState.STARTED, ip=""))["vm"]
-    assert vm["vminfo"].keys() >= {"uuid", "name", "status", "ip", "host_ip", "node_id"}
     assert vm["vminfo"]["ip"] == ""
 
 
-async def test_16_what_was_written_is_read_at_once(stage):
-    for _ in range(10):
-        (identity,) = await stage.api.start()
-        for gateway in (stage.api, stage.replica):
+async def test_16_what_was_written_is_read_at_once_at_every_replica(stage):
+    """Jenkins looks once more when it misses an id, and then takes it for lost."""
+    gateways = (stage.api, stage.replica)
+    for asked in gateways * 5:
+        (identity,) = await asked.start()
+        for gateway in gateways:
             assert identity in await gateway.listed()
             assert (await gateway.vm(identity))["instance_state"] == "Scheduling"
 
@@ -187,12 +174,6 @@ async def test_17_terminate_shows_at_once_and_then_what_became_of_it(stage):
     await stage.cloud.remove(identity)
     await until(lambda: _is_gone(stage.api, identity))
     assert (await stage.api("DELETE", "/api/v1/vm", {"id": identity})).failure == "Not found"
-
-
-@pytest.mark.parametrize("state", InstanceState)
-async def test_18_states_are_the_documented_words(stage, state):
-    assert state.value == state.name.capitalize()
-    await stage.in_state(state)
 
 
 async def test_18_a_start_may_be_scheduled_again_after_its_pull(stage):
@@ -220,16 +201,9 @@ async def test_20_credentials_are_ignored_where_nobody_asks_for_them(api, creden
     assert (await api("GET", "/api/v1/status", headers={"Authorization": credentials})).body
 
 
-@pytest.mark.parametrize("path", ["/api/v1/registry/disk", "/config/v1/auth", "/livez", "/readyz"])
+@pytest.mark.parametrize("path", ["/api/v1/registry/disk", "/config/v1/auth"])
 async def test_22_clients_find_what_the_page_does_not_list(api, path):
     assert (await api("GET", path)).code == 200
-
-
-async def test_a_monitored_script_that_fails_says_why_twice(stage):
-    vm = (await stage.in_state(InstanceState.ERROR, **MONITORED))["vm"]
-    assert vm["message"] == "startup script exit code 127"
-    assert vm["startup_script"]["stderr"] == "sh: go: command not found\n"
-    assert "errors" not in vm["startup_script"]
 
 
 async def _is_gone(api, identity):

@@ -159,12 +159,13 @@ async def test_every_node_joins_every_group(api: Api, cloud: Cloud):
     assert [group["id"] for group in (await _node(api))["groups"]] == sorted(ids)[1:]
 
 
-async def test_joining_is_all_or_none(api: Api, cloud: Cloud):
+async def test_joining_and_leaving_are_all_or_none(api: Api, cloud: Cloud):
     group_id = await _group(api, "ios")
     wish = {"group_ids": [group_id], "node_ids": [NODE, "gone"]}
     assert (await api("POST", "/api/v1/node/group", wish)).failure == "Not found: node gone"
     wish = {"group_ids": [group_id, "gone"], "node_ids": [NODE]}
-    assert (await api("POST", "/api/v1/node/group", wish)).failure == "Not found: group gone"
+    for verb in ("POST", "DELETE"):
+        assert (await api(verb, "/api/v1/node/group", wish)).failure == "Not found: group gone"
     assert "groups" not in await _node(api)
     assert (await _stored_node(cloud)).generation == 1
 
