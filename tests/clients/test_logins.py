@@ -1,4 +1,4 @@
-"""How clients say who they are, step by step.
+"""How clients say who they are: rule 21, whose steps are the second number.
 
 Without authentication every credential is ignored: see rule 20. More about sessions and keys is
 in ``tests/integration/gateway/test_login.py``.
@@ -68,7 +68,7 @@ async def test_the_root_token_is_a_password_of_whoever(stage, user):
     assert answer.body["status"] == "Running"
 
 
-async def test_1_a_hand_is_open_to_all_and_answered_with_bare_base64(stage, key):
+async def test_21_1_a_hand_is_open_to_all_and_answered_with_bare_base64(stage, key):
     answer = await stage.guarded("POST", "/tap/v1/hand", {"id": "ci"})
     assert answer.code == 200
     sealed = base64.b64decode(answer.raw, validate=True)
@@ -76,19 +76,19 @@ async def test_1_a_hand_is_open_to_all_and_answered_with_bare_base64(stage, key)
     assert base64.b64encode(sealed) == answer.raw
 
 
-async def test_2_a_secret_can_be_pasted_into_json(stage, key):
+async def test_21_2_a_secret_can_be_pasted_into_json(stage, key):
     secret = await hand(stage.guarded, "ci", key)
     assert len(secret) == 27
     assert set(secret).isdisjoint('"\\+/=')
 
 
-async def test_2_a_secret_works_once(stage, key):
+async def test_21_2_a_secret_works_once(stage, key):
     secret = await hand(stage.guarded, "ci", key)
     assert (await shake(stage.guarded, "ci", secret)).code == 200
     assert (await shake(stage.guarded, "ci", secret)).raw == NEED
 
 
-async def test_3_a_shake_is_answered_without_the_envelope(stage, key):
+async def test_21_3_a_shake_is_answered_without_the_envelope(stage, key):
     secret = await hand(stage.guarded, "ci", key)
     answer = (await shake(stage.guarded, "ci", secret)).json
     assert answer.keys() == {"id", "data"}
@@ -97,21 +97,21 @@ async def test_3_a_shake_is_answered_without_the_envelope(stage, key):
 
 
 @pytest.mark.parametrize("write", [go, java, jq])
-async def test_4_a_session_is_known_however_its_json_is_written(stage, key, write):
+async def test_21_4_a_session_is_known_however_its_json_is_written(stage, key, write):
     data = await session(stage.guarded, "ci", key)
     assert (await stage.guarded("GET", STATUS, headers=bearer(data, write))).body
 
 
 @pytest.mark.parametrize("spell", [base64.b64encode, base64.urlsafe_b64encode])
 @pytest.mark.parametrize("padding", ["=", ""])
-async def test_4_a_session_is_known_in_either_alphabet(stage, key, spell, padding):
+async def test_21_4_a_session_is_known_in_either_alphabet(stage, key, spell, padding):
     data = await session(stage.guarded, "ci", key)
     text = spell(jq(data)).decode().rstrip("=" if not padding else "")
     answer = await stage.guarded("GET", STATUS, headers={"Authorization": f"Bearer {text}"})
     assert answer.body["status"] == "Running"
 
 
-async def test_5_sessions_stand_beside_each_other(stage, key):
+async def test_21_5_sessions_stand_beside_each_other(stage, key):
     """Jenkins makes one for every request."""
     first = await session(stage.guarded, "ci", key)
     for _ in range(20):
@@ -119,14 +119,14 @@ async def test_5_sessions_stand_beside_each_other(stage, key):
     assert (await stage.guarded("GET", STATUS, headers=bearer(first))).body
 
 
-async def test_5_a_secret_and_a_session_count_at_every_replica(stage, key):
+async def test_21_5_a_secret_and_a_session_count_at_every_replica(stage, key):
     """``limited`` is another gateway on the same database."""
     secret = await hand(stage.guarded, "ci", key)
     data = (await shake(stage.limited, "ci", secret)).json["data"]
     assert (await stage.guarded("GET", STATUS, headers=bearer(data))).body
 
 
-async def test_6_a_key_that_was_made_is_the_bare_line_that_clients_take(stage):
+async def test_21_6_a_key_that_was_made_is_the_bare_line_that_clients_take(stage):
     wish = {"id": "made", "ttl": 60, "groups": []}
     line = (await root(stage.guarded)("POST", "/api/v1/apikey", wish)).body
     assert "\n" not in line
@@ -134,7 +134,7 @@ async def test_6_a_key_that_was_made_is_the_bare_line_that_clients_take(stage):
 
 
 @pytest.mark.parametrize("bits", [2048, 4096])
-async def test_6_public_keys_of_either_size_are_taken(stage, bits):
+async def test_21_6_public_keys_of_either_size_are_taken(stage, bits):
     own = rsa_key(f"own-{bits}", bits)
     wish = {"id": f"own-{bits}", "ttl": 60, "groups": [], "publicKey": public_text(own)}
     assert (await root(stage.guarded)("POST", "/api/v1/apikey", wish)).body is None
@@ -149,7 +149,7 @@ async def test_6_public_keys_of_either_size_are_taken(stage, bits):
         ("/tap/v1/shake", {"id": "ci", "secret": "guessed"}),
     ],
 )
-async def test_7_a_failed_login_is_final_for_a_client(stage, key, path, body):
+async def test_21_7_a_failed_login_is_final_for_a_client(stage, key, path, body):
     """A 4xx with the envelope; of any other status Jenkins tries again."""
     answer = await stage.guarded("POST", path, body)
     assert 400 <= answer.code < 500
