@@ -1,11 +1,15 @@
 """Which fields and parameters the gateway asks requests for, noted while tests call it."""
 
+import re
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
 from api_gateway.domain.fields import Fields
 from api_gateway.web import Call
+
+_OUTERMOST = re.compile(r"(\[\d+\]\.)?")
+"""The path of a body, or of an element of an array; of nested objects the name is enough."""
 
 _noted: ContextVar[set[str] | None] = ContextVar("asked_fields", default=None)
 
@@ -40,7 +44,7 @@ def _noting(function: Callable[[Call, str], Any]) -> Callable[[Call, str], Any]:
 
 
 def _hold(self: Fields, values: dict[str, Any], path: str = "") -> None:
-    _as_it_is(self, values if path else _Noting(values), path)  # of nested ones the name is enough
+    _as_it_is(self, _Noting(values) if _OUTERMOST.fullmatch(path) else values, path)
 
 
 _as_it_is = Fields.__init__

@@ -79,7 +79,11 @@ class Rules:
     def secret(self, request: web.Request, asked: set[str]) -> str:
         """What the gateway reads of such requests and does not describe."""
         path, _ = self._paths.find(request)
-        call = self._document["paths"].get(path, {}).get(request.method.lower())
+        return self.undescribed(path, request.method, asked)
+
+    def undescribed(self, path: str, verb: str, asked: set[str]) -> str:
+        """What is asked for in a call beyond what its description has."""
+        call = self._document["paths"].get(path, {}).get(verb.lower())
         if call is None:
             return ""
         body = call.get("requestBody", {}).get("content", {}).get("application/json", {})
@@ -92,6 +96,8 @@ class Rules:
         """Of an object, or of the objects in an array."""
         if "$ref" in schema:
             schema = self._document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+        if "items" in schema:
+            return self._properties(schema["items"])
         return set(schema.get("properties", ()))
 
     def _mismatch(self, schema: dict[str, Any], body: bytes) -> str:
