@@ -1,27 +1,57 @@
-"""How long chance may try: a few fixed tries with the tests, minutes of new ones by `make fuzz`."""
+"""How long chance may try: a few fixed tries with the tests, minutes of new ones by `make fuzz`.
+
+``CORRAL_FUZZ_SECONDS`` is the time that new tries get. ``CORRAL_FUZZ_SEED`` is the first of them,
+without a time the only one: so a round that failed is made again.
+"""
 
 import itertools
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from hypothesis import HealthCheck, Phase, settings
 
-_SECONDS = float(os.environ.get("CORRAL_FUZZ_SECONDS", "0"))
-
-LONG = _SECONDS > 0
-"""Whether new tries are made each time."""
+_LAST_ROUND = 1200.0
+"""Seconds that a round may take which has begun when the time is over."""
 
 
-_FIRST = int(os.environ.get("CORRAL_FUZZ_SEED") or secrets.randbelow(1 << 30))
+class Effort(NamedTuple):
+    """``seconds`` for new tries, ``first`` the seed of the first.
+
+    ``long``: whether tries are by seeds rather than always the same. ``limit`` of a test, in
+    seconds.
+    """
+
+    seconds: float
+    first: int
+    long: bool
+    limit: float
 
 
-def rounds(share: float) -> Iterator[int]:
+def wanted(given: Mapping[str, str]) -> Effort:
+    """What the environment asks for."""
+    seconds = float(given.get("CORRAL_FUZZ_SECONDS") or 0)
+    chosen = given.get("CORRAL_FUZZ_SEED")
+    long = seconds > 0 or bool(chosen)
+    return Effort(
+        seconds=seconds,
+        first=int(chosen or secrets.randbelow(1 << 30)),
+        long=long,
+        limit=seconds + _LAST_ROUND if long else 300.0,
+    )
+
+
+_EFFORT = wanted(os.environ)
+LONG, LIMIT = _EFFORT.long, _EFFORT.limit
+
+
+def rounds(share: float, effort: Effort = _EFFORT) -> Iterator[int]:
     """Seeds of rounds: one, or as many as begin within this share of the given time."""
-    end = time.monotonic() + _SECONDS * share
-    for number in itertools.count(_FIRST):
-        if LONG:
+    end = time.monotonic() + effort.seconds * share
+    for number in itertools.count(effort.first):
+        if effort.long:
             print(f"round CORRAL_FUZZ_SEED={number}")
         yield number
         if time.monotonic() >= end:

@@ -22,7 +22,7 @@ from schemathesis.core.failures import FailureGroup
 from schemathesis.schemas import APIOperation, BaseSchema
 
 from tests.all_in_one import AllInOne, all_in_one
-from tests.fuzz.effort import LONG, rounds, tries
+from tests.fuzz.effort import LIMIT, LONG, rounds, tries
 from tests.fuzz.narrowing import narrowed
 from tests.fuzz.world import World
 from tests.tap import ROOT_TOKEN
@@ -163,7 +163,7 @@ def finite(described: BaseSchema) -> Iterator[APIOperation]:
             yield operation
 
 
-@pytest.mark.timeout(1800 if LONG else 300)
+@pytest.mark.timeout(LIMIT)
 async def test_whatever_is_asked_is_answered_as_described(
     cloud: AllInOne, world: World, described: BaseSchema
 ):

@@ -26,7 +26,7 @@ from chassis.clock import SystemClock
 from chassis.store.mongo import MongoStore
 from tests.cloud import TEMPLATE_ID, Cloud, running
 from tests.fates import Fate
-from tests.fuzz.effort import LONG, rounds, tries
+from tests.fuzz.effort import LIMIT, LONG, rounds, tries
 from tests.fuzz.life import GONE, Model
 from tests.waiting import until
 
@@ -268,7 +268,7 @@ async def has_figures(cloud: Cloud) -> bool:
     return (await cloud.call("GET", "stats"))["status"] == "OK"
 
 
-@pytest.mark.timeout(1800 if LONG else 300)
+@pytest.mark.timeout(LIMIT)
 async def test_a_cloud_behaves_as_documented_whatever_is_asked_of_it(
     own_store: MongoStore, tmp_path: Path
 ):
