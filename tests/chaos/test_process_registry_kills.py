@@ -27,6 +27,8 @@ from tests.servers import fresh_vhost
 pytestmark = pytest.mark.timeout(300)  # a busy machine needs more kills, and longer for each
 
 KILLS = 27  # of each, at least
+MOST_KILLS = 4 * KILLS
+CALM = 60.0  # seconds in which users end what they have begun, once the registry is let alone
 BETWEEN = (0.05, 0.7)  # seconds up
 LOOKS = 3
 REPOSITORIES = ["a", "b", "team/c"]
@@ -45,26 +47,40 @@ class Arena:
         self._layers = shared_layers(seed)
 
     async def run(self) -> list[User]:
-        """Kill it while the users work, then let them finish; they are returned."""
+        """Kill it while the users work, then let them finish; they are returned.
+
+        AssertionError when the registry has done too little for them.
+        """
         limits = aiohttp.ClientTimeout(total=20)
         async with aiohttp.ClientSession(self.cloud.registry_url, timeout=limits) as http:
             self._users = [User(http, name, REPOSITORIES, self._layers) for name in REPOSITORIES]
             await self.cloud.up("registry")
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._kill())
-                for user in self._users:
-                    group.create_task(user.work(lambda: not self._is_over()))
-            for user in self._users:
-                await user.insist(user.check)
+            try:
+                done = await self._use()
+            except TimeoutError:
+                done = count(self._users)
+                raise AssertionError(f"what users have begun does not end: {done}") from None
+            assert enough(done), f"too little was done in {self.kills} kills: {done}"
             self.cloud.kill("registry")
             await self.look()
             return self._users
 
+    async def _use(self) -> dict[str, int]:
+        """What was done between the kills; then all that was acknowledged is pulled."""
+        async with asyncio.timeout(None) as limit:
+            async with asyncio.TaskGroup() as group:
+                for user in self._users:
+                    group.create_task(user.work(lambda: not self._is_over()))
+                await self._kill()
+                limit.reschedule(asyncio.get_running_loop().time() + CALM)
+            done = count(self._users)
+            for user in self._users:
+                await user.insist(user.check)
+        return done
+
     def _is_over(self) -> bool:
         """A busy machine gets less done between two kills: then there are more of them."""
-        done = count(self._users)
-        enough = done["pushed"] > KILLS / 2 and done["pulled"] and done["deleted"] and done["cut"]
-        return self.kills >= KILLS and bool(enough)
+        return self.kills >= (KILLS if enough(count(self._users)) else MOST_KILLS)
 
     async def look(self) -> None:
         """Every reference has its content, and all content is what its name says."""
@@ -84,6 +100,11 @@ class Arena:
             if self.kills % 3:  # every third one is killed while it starts
                 await self.cloud.up("registry")
         await self.cloud.up("registry")
+
+
+def enough(done: dict[str, int]) -> bool:
+    """Whether users got so much done that the kills have met everything."""
+    return done["pushed"] > KILLS / 2 and all(done[key] for key in ("pulled", "deleted", "cut"))
 
 
 async def arena(
