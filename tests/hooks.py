@@ -12,7 +12,7 @@ from contracts.documents import say
 from contracts.events import EventHappened
 from contracts.webhooks import EndpointChanged, EndpointDocument
 from tests.api import Api
-from tests.pushing import a_pusher, an_event, publish, settings_for
+from tests.pushing import a_pusher, publish, settings_for
 from tests.receiver import Receiver
 from tests.waiting import until
 
@@ -69,11 +69,6 @@ class Hooks:
     async def stored(self, identity: str) -> EndpointDocument | None:
         """The record."""
         return await self.store.get("endpoints", EndpointDocument, identity)
-
-
-def many(count: int, subjects: int = 5, first: int = 1) -> list[EventHappened]:
-    """Events of several instances in turn."""
-    return [an_event(n, f"i{n % subjects}") for n in range(first, first + count)]
 
 
 @asynccontextmanager

@@ -33,6 +33,11 @@ def an_event(number: int, subject: str = "i1") -> EventHappened:
     )
 
 
+def many(count: int, subjects: int = 5, first: int = 1) -> list[EventHappened]:
+    """Events of several instances in turn."""
+    return [an_event(n, f"i{n % subjects}") for n in range(first, first + count)]
+
+
 def a_parcel(number: int, subject: str = "i1") -> Parcel:
     """An event as it travels; its sequence is its number."""
     event = an_event(number, subject)

@@ -31,7 +31,7 @@ from tests.bench.fleet import BIN, Fleet
 from tests.bench.hook_sink import Notes
 from tests.bench.http_load import percentiles
 from tests.ports import free_port
-from tests.pushing import an_event, said
+from tests.pushing import an_event, publish, said
 from tests.waiting import until
 
 SECRET = "whsec_" + base64.b64encode(b"k" * 32).decode()
@@ -72,7 +72,7 @@ class Bench:
         )
         self.bus = AmqpBus(self.fleet.rabbitmq.url, SystemClock())
         await self.bus.start()
-        await until(self._heard, 30)
+        await publish(self.bus, [an_event(0)], 30)
         await until(lambda: self._is_delivered(self.chosen.endpoints - self.hanging), 30)
 
     def _endpoint(self, number: int) -> EndpointDocument:
@@ -85,9 +85,6 @@ class Bench:
             spec=EndpointSpec(url=url, mode=mode, secrets=(Secret(value=SECRET),)),
             status=EndpointStatus(cursor=0),
         )
-
-    async def _heard(self) -> bool:
-        return self.bus.connected and not await self.bus.publish(said([an_event(0)]))
 
     async def run(self, count: int, rate: float) -> Run:
         """Say ``count`` events, ``rate`` a second (0: as fast as it goes); all are delivered."""

@@ -12,9 +12,9 @@ from chassis.bus.amqp import AmqpBus
 from chassis.clock import SystemClock
 from chassis.store.mongo import MongoStore
 from contracts.events import EventKind
-from tests.hooks import Hooks, a_gateway, many
+from tests.hooks import Hooks, a_gateway
 from tests.processes import running_cloud
-from tests.pushing import logged, publish
+from tests.pushing import logged, many, publish
 from tests.receiver import Receiver, hangs, taken
 from tests.servers import rabbit_server
 from tests.waiting import until

@@ -3,7 +3,7 @@
 import json
 
 from tests.integration.registry.guarded import guarded
-from tests.pushing import a_pusher, an_event, said, settings_for
+from tests.pushing import a_pusher, many, publish, settings_for
 from tests.tap import ROOT_TOKEN, root
 from tests.waiting import until
 
@@ -22,11 +22,7 @@ async def test_a_registry_that_asks_who_calls_gets_the_events_as_well(
             central_logging=True, registry_address=door.address, root_token=ROOT_TOKEN
         )
         async with a_pusher(settings, memory_bus, own_store):
-
-            async def heard():
-                return not await memory_bus.publish(said([an_event(n) for n in (1, 2, 3)]))
-
-            await until(heard)
+            await publish(memory_bus, many(3))
 
             async def shipped():
                 return await sequences() == [1, 2, 3]

@@ -4,8 +4,7 @@ from aiohttp import web
 
 from contracts.webhooks import EVENT_LOG, EndpointDocument
 from event_pusher.store import ENDPOINTS
-from tests.hooks import many
-from tests.pushing import a_pusher, an_event, publish, settings_for
+from tests.pushing import a_pusher, an_event, many, publish, settings_for
 from tests.receiver import hangs, taken
 from tests.waiting import until
 
@@ -56,7 +55,7 @@ async def test_one_event_that_always_fails_holds_up_its_subject_only(
     settings = settings_for(event_log_url=receiver.url, delivery_window=50, retry_seconds=(60.0,))
     async with a_pusher(settings, memory_bus, own_store):
         await publish(memory_bus, [an_event(1, "bad"), an_event(2, "bad")])
-        await publish(memory_bus, [an_event(n, f"i{n % 7}") for n in range(3, 400)])
+        await publish(memory_bus, many(397, 7, first=3))
         await until(lambda: len(receiver.sequences()) == 397)
     assert receiver.sequences("bad") == []
 
@@ -130,7 +129,7 @@ async def test_a_clean_restart_delivers_nothing_twice(memory_bus, own_store, rec
     settings = settings_for(event_log_url=receiver.url)
     for first in (1, 51, 101):
         async with a_pusher(settings, memory_bus, own_store):
-            await publish(memory_bus, [an_event(n, f"i{n}") for n in range(first, first + 50)])
+            await publish(memory_bus, many(50, 200, first))
             await until(lambda end=first + 49: len(receiver.sequences()) == end)
     assert sorted(event["sequence"] for event in receiver.events) == list(range(1, 151))
 

@@ -2,7 +2,7 @@
 
 import json
 
-from tests.pushing import a_pusher, an_event, publish, settings_for
+from tests.pushing import a_pusher, an_event, many, publish, settings_for
 from tests.waiting import until
 
 
@@ -15,7 +15,7 @@ def sequences(path):
 async def test_each_event_is_a_line_as_on_the_wire(memory_bus, own_store, tmp_path):
     path = tmp_path / "logs" / "event.log"
     async with a_pusher(settings_for(event_log_path=str(path)), memory_bus, own_store):
-        await publish(memory_bus, [an_event(number) for number in range(1, 21)])
+        await publish(memory_bus, many(20, 1))
         await until(lambda: sequences(path) == list(range(1, 21)))
     line = path.read_text().splitlines()[0]
     assert list(json.loads(line)) == sorted(json.loads(line))
@@ -25,7 +25,7 @@ async def test_a_torn_last_line_and_what_follows_are_written_again(memory_bus, o
     path = tmp_path / "event.log"
     settings = settings_for(event_log_path=str(path))
     async with a_pusher(settings, memory_bus, own_store):
-        await publish(memory_bus, [an_event(number) for number in range(1, 11)])
+        await publish(memory_bus, many(10, 1))
         await until(lambda: len(sequences(path)) == 10)
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(lines[:6]) + lines[6][:20])

@@ -8,7 +8,7 @@ from chassis.errors import StoreDown
 from chassis.lease import Lease
 from event_pusher.event_log import EventLog, NotLeader
 from event_pusher.store import EventStore
-from tests.pushing import a_pusher, an_event, log_length, logged, said, settings_for
+from tests.pushing import a_pusher, an_event, log_length, logged, many, publish, settings_for
 from tests.waiting import until
 
 
@@ -43,24 +43,18 @@ async def numbers(store):
 
 async def test_what_the_bus_says_is_logged_in_order(memory_bus, own_store):
     async with a_pusher(settings_for(), memory_bus, own_store):
-        await until(lambda: say_all(memory_bus, range(1, 301)))
+        await publish(memory_bus, many(300))
         await until(lambda: length_is(own_store, 300))
     assert await numbers(own_store) == [(number, f"e{number}") for number in range(1, 301)]
 
 
 async def test_the_queue_keeps_what_is_said_while_no_pusher_runs(memory_bus, own_store):
     async with a_pusher(settings_for(), memory_bus, own_store):
-        await until(lambda: say_all(memory_bus, [1]))
+        await publish(memory_bus, [an_event(1)])
         await until(lambda: length_is(own_store, 1))
-    await say_all(memory_bus, [2])
+    await publish(memory_bus, [an_event(2)])
     async with a_pusher(settings_for(), memory_bus, own_store):
         await until(lambda: length_is(own_store, 2))
-
-
-async def say_all(bus, which):
-    """Publish; false while the queue is not there yet."""
-    returned = await bus.publish(said([an_event(number) for number in which]))
-    return not returned
 
 
 async def length_is(store, length):

@@ -10,15 +10,11 @@ from chassis.bus.amqp import AmqpBus
 from chassis.clock import SystemClock
 from chassis.store.mongo import MongoStore
 from tests.pusher_process import PusherProcess, holder, taken_over
-from tests.pushing import a_pusher, an_event, logged, publish, settings_for
+from tests.pushing import a_pusher, logged, many, publish, settings_for
 from tests.servers import mongo_server
 from tests.waiting import until
 
 SUBJECTS = 10
-
-
-async def happen(bus, which):
-    await publish(bus, [an_event(number, f"i{number % SUBJECTS}") for number in which], 20.0)
 
 
 async def in_order_and_complete(store, receiver, count):
@@ -38,7 +34,7 @@ async def test_a_database_that_is_killed_loses_and_doubles_nothing(memory_bus, r
     try:
         async with a_pusher(settings_for(event_log_url=receiver.url), memory_bus, store):
             for number in range(1, 401):
-                await happen(memory_bus, [number])
+                await publish(memory_bus, many(1, SUBJECTS, number))
                 if number in {100, 250}:
                     mongod.kill()
                     restarting = asyncio.create_task(mongod.start())
@@ -63,15 +59,15 @@ async def test_a_frozen_leader_that_wakes_up_neither_writes_nor_reorders(
         await PusherProcess.start(mongod, database, rabbitmq_url, receiver) for _ in range(2)
     ]
     try:
-        await happen(bus, range(1, 501))
+        await publish(bus, many(500, SUBJECTS), 20.0)
         await until(lambda: len(receiver.sequences()) > 50, 30.0)
         name = await holder(store)
         (leader,) = [pusher for pusher in pushers if pusher.leads(name)]
         leader.child.send_signal(signal.SIGSTOP)
         await until(lambda: taken_over(store, name), 10.0)
-        await happen(bus, range(501, 1001))
+        await publish(bus, many(500, SUBJECTS, 501), 20.0)
         leader.child.send_signal(signal.SIGCONT)
-        await happen(bus, range(1001, 1501))
+        await publish(bus, many(500, SUBJECTS, 1001), 20.0)
         await until(lambda: len(receiver.sequences()) == 1500, 60.0)
         assert await taken_over(store, name)
         await in_order_and_complete(store, receiver, 1500)

@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 from aiohttp import web
 
-from tests.hooks import hooks_on, many
-from tests.pushing import AT, a_pusher, an_event, settings_for
+from tests.hooks import hooks_on
+from tests.pushing import AT, a_pusher, an_event, many, settings_for
 from tests.receiver import taken
 from tests.waiting import until
 

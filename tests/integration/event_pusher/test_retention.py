@@ -7,8 +7,8 @@ from chassis.lease import Lease
 from event_pusher.event_log import EventLog
 from event_pusher.retention import Retention
 from event_pusher.store import EventStore
-from tests.hooks import hooks_on, many
-from tests.pushing import an_event, logged
+from tests.hooks import hooks_on
+from tests.pushing import an_event, logged, many
 from tests.waiting import until
 
 

@@ -13,7 +13,7 @@ from chassis.store.mongo import MongoStore
 from contracts.webhooks import Attempt, HistoryDocument, Outcome
 from event_pusher.store import DELIVERIES, EndpointStore
 from tests.pusher_process import PusherProcess, holder, taken_over
-from tests.pushing import AT, a_pusher, an_event, log_length, logged, publish, settings_for
+from tests.pushing import AT, a_pusher, log_length, logged, many, publish, settings_for
 from tests.waiting import until
 
 SUBJECTS = 25
@@ -26,19 +26,15 @@ async def test_a_standby_takes_over_at_once_when_the_leader_stops(memory_bus, ow
         first = await holder(own_store)
         standby = a_pusher(settings, memory_bus, own_store)
         await standby.__aenter__()
-        await happen(memory_bus, range(1, 51))
+        await publish(memory_bus, many(50, SUBJECTS))
         await until(lambda: len(receiver.sequences()) == 50)
         assert await holder(own_store) == first
     began = time.monotonic()
     await until(lambda: taken_over(own_store, first))
     assert time.monotonic() - began < 5
-    await happen(memory_bus, range(51, 101))
+    await publish(memory_bus, many(50, SUBJECTS, 51))
     await until(lambda: len(receiver.sequences()) == 100)
     await standby.__aexit__(None, None, None)
-
-
-async def happen(bus, which):
-    await publish(bus, [an_event(number, f"i{number % SUBJECTS}") for number in which], 20.0)
 
 
 async def test_kill_9_of_the_leader_loses_doubles_and_reorders_nothing(
@@ -56,8 +52,8 @@ async def test_kill_9_of_the_leader_loses_doubles_and_reorders_nothing(
     try:
         for kills in range(1, 4):
             first = 1000 * (kills - 1) + 1
-            await happen(bus, range(first, first + 1000))
-            await happen(bus, range(first, first + 50))
+            await publish(bus, many(1000, SUBJECTS, first), 20.0)
+            await publish(bus, many(50, SUBJECTS, first), 20.0)
             await until(lambda n=first + 300: len(receiver.sequences()) > n, 30.0)
             name = await holder(store)
             (leader,) = [pusher for pusher in pushers if pusher.leads(name)]

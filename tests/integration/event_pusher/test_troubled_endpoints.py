@@ -9,8 +9,8 @@ from aiohttp import web
 from contracts.events import EventKind
 from contracts.webhooks import EVENT_LOG
 from tests.event_log import read_log
-from tests.hooks import hooks_on, many
-from tests.pushing import an_event
+from tests.hooks import hooks_on
+from tests.pushing import an_event, many
 from tests.receiver import Receiver, taken
 from tests.waiting import until
 

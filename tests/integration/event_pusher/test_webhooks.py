@@ -10,8 +10,8 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from contracts.events import EventKind
 from contracts.webhooks import EVENT_LOG, EndpointDocument
 from tests.event_log import read_log
-from tests.hooks import hooks_on, many
-from tests.pushing import AT, a_pusher, an_event, said, settings_for
+from tests.hooks import hooks_on
+from tests.pushing import AT, a_pusher, an_event, many, publish, settings_for
 from tests.receiver import taken
 from tests.waiting import until
 
@@ -208,11 +208,7 @@ async def test_the_event_log_url_is_signed_when_it_has_a_key(memory_bus, own_sto
     secret = "whsec_" + "QUFB" * 10
     settings = settings_for(event_log_url=receiver.url, event_log_secret=secret)
     async with a_pusher(settings, memory_bus, own_store):
-
-        async def heard():
-            return not await memory_bus.publish(said([an_event(1)]))
-
-        await until(heard)
+        await publish(memory_bus, [an_event(1)])
         await until(lambda: receiver.arrived)
     assert verified(receiver.requests[0], secret)["id"] == "e1"
 
