@@ -1,6 +1,5 @@
 """What the gateway says of itself; `tests/conformance.py` holds its answers to it."""
 
-import json
 import re
 
 import openapi_spec_validator
@@ -165,4 +164,4 @@ def test_the_docstring_is_the_summary():
 
     said = operation_of(route)
     assert (said.summary, said.description) == ("Do this, and that.", "With care.")
-    assert json.dumps(said.types(), default=str) == "[\"<class 'str'>\"]"
+    assert said.types() == [str]
