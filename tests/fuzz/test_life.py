@@ -22,7 +22,6 @@ from hypothesis.stateful import (
 )
 
 from chassis.bus.memory import MemoryBus
-from chassis.clock import SystemClock
 from chassis.store.mongo import MongoStore
 from tests.cloud import TEMPLATE_ID, Cloud, running
 from tests.fates import Fate
@@ -270,12 +269,10 @@ async def has_figures(cloud: Cloud) -> bool:
 
 @pytest.mark.timeout(LIMIT)
 async def test_a_cloud_behaves_as_documented_whatever_is_asked_of_it(
-    own_store: MongoStore, tmp_path: Path
+    system_bus: MemoryBus, own_store: MongoStore, tmp_path: Path
 ):
-    bus = MemoryBus(SystemClock())
-    await bus.start()
     loop = asyncio.get_running_loop()
-    async with running(bus, own_store, tmp_path) as cloud:
+    async with running(system_bus, own_store, tmp_path) as cloud:
         await cloud.add_template()
         await cloud.scheduler(stats_seconds=0.3)
         await cloud.pusher()
@@ -288,4 +285,3 @@ async def test_a_cloud_behaves_as_documented_whatever_is_asked_of_it(
         for number in rounds(share=0.4):
             chosen = seed(number)(machine) if LONG else machine
             await asyncio.to_thread(run_state_machine_as_test, chosen, settings=effort)
-    await bus.stop()

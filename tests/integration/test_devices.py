@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from chassis.bus.memory import MemoryBus
-from chassis.clock import SystemClock
 from chassis.store.mongo import MongoStore
 from node_agent.drivers.simulated_host import SimulatedHardware
 from tests.cloud import Cloud, running
@@ -16,18 +15,17 @@ HARDWARE = SimulatedHardware(usb_devices=("phone", "tablet"), vlans=("12",))
 
 
 @pytest.fixture
-async def cloud(own_store: MongoStore, tmp_path: Path) -> AsyncIterator[Cloud]:
+async def cloud(
+    system_bus: MemoryBus, own_store: MongoStore, tmp_path: Path
+) -> AsyncIterator[Cloud]:
     """One node with two devices and a VLAN."""
-    bus = MemoryBus(SystemClock())
-    await bus.start()
-    async with running(bus, own_store, tmp_path) as cloud:
+    async with running(system_bus, own_store, tmp_path) as cloud:
         await cloud.add_template()
         await cloud.scheduler()
         await cloud.gateway()
         await cloud.agent("n1", hardware=HARDWARE, max_vm_count=9)
         await cloud.ready(1)
         yield cloud
-    await bus.stop()
 
 
 async def usb(cloud):

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from chassis.bus.memory import MemoryBus
-from chassis.clock import SystemClock
 from chassis.store.mongo import MongoStore
 from contracts.macs import POOL, MacPoolDocument
 from tests.cloud import Cloud, running
@@ -21,17 +20,16 @@ MANAGED = {
 
 
 @pytest.fixture
-async def cloud(own_store: MongoStore, tmp_path: Path) -> AsyncIterator[Cloud]:
+async def cloud(
+    system_bus: MemoryBus, own_store: MongoStore, tmp_path: Path
+) -> AsyncIterator[Cloud]:
     """Two nodes with room for more than the six addresses; no scheduler yet."""
-    bus = MemoryBus(SystemClock())
-    await bus.start()
-    async with running(bus, own_store, tmp_path) as cloud:
+    async with running(system_bus, own_store, tmp_path) as cloud:
         await cloud.add_template()
         await cloud.gateway()
         for name in ("n1", "n2"):
             await cloud.agent(name, max_vm_count=9)
         yield cloud
-    await bus.stop()
 
 
 def addresses(cloud):

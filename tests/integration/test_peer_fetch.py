@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from chassis.bus.memory import MemoryBus
-from chassis.clock import SystemClock
 from chassis.store.mongo import MongoStore
 from chassis.web import WebServer
 from contracts.nodes import CachedTemplate
@@ -23,22 +22,18 @@ MANY = 20
 
 
 @pytest.fixture
-async def bus() -> AsyncIterator[MemoryBus]:
-    bus = MemoryBus(SystemClock())
-    await bus.start()
-    yield bus
-    await bus.stop()
-
-
-@pytest.fixture
-async def registry(bus: MemoryBus, own_store: MongoStore, tmp_path: Path) -> AsyncIterator[str]:
-    async with a_registry(own_store, bus, str(tmp_path / "registry")) as address:
+async def registry(
+    system_bus: MemoryBus, own_store: MongoStore, tmp_path: Path
+) -> AsyncIterator[str]:
+    async with a_registry(own_store, system_bus, str(tmp_path / "registry")) as address:
         yield address
 
 
 @pytest.fixture
-async def fleet(bus: MemoryBus, own_store: MongoStore, tmp_path: Path) -> AsyncIterator[Fleet]:
-    async with a_fleet(bus, own_store, tmp_path / "nodes") as fleet:
+async def fleet(
+    system_bus: MemoryBus, own_store: MongoStore, tmp_path: Path
+) -> AsyncIterator[Fleet]:
+    async with a_fleet(system_bus, own_store, tmp_path / "nodes") as fleet:
         yield fleet
 
 
@@ -59,12 +54,12 @@ async def holds(fleet: Fleet) -> set[str]:
 
 
 async def test_twenty_nodes_cost_the_registry_about_one_pull(
-    registry: str, fleet: Fleet, bus: MemoryBus, own_store: MongoStore
+    registry: str, fleet: Fleet, system_bus: MemoryBus, own_store: MongoStore
 ):
     for number in range(MANY):
         await fleet.agent(f"n{number:02}", peer_fetch=True)
     await fleet.joined()
-    sent = await sent_while_done(Desk(own_store, bus), registry)
+    sent = await sent_while_done(Desk(own_store, system_bus), registry)
     assert len(await holds(fleet)) == MANY
     assert SIZE <= sent < 1.5 * SIZE
 
@@ -76,20 +71,20 @@ async def test_twenty_nodes_cost_the_registry_about_one_pull(
 
 
 async def test_nodes_with_and_without_neighbours_work_side_by_side(
-    registry: str, fleet: Fleet, bus: MemoryBus, own_store: MongoStore
+    registry: str, fleet: Fleet, system_bus: MemoryBus, own_store: MongoStore
 ):
     for number in range(6):
         await fleet.agent(f"n{number}", peer_fetch=number < 3)
     joined = {node.id: node for node in await fleet.joined()}
     assert joined["n0"].status.facts.peer_address.startswith("http://127.0.0.1:")
     assert joined["n5"].status.facts.peer_address == ""
-    sent = await sent_while_done(Desk(own_store, bus), registry)
+    sent = await sent_while_done(Desk(own_store, system_bus), registry)
     assert len(await holds(fleet)) == 6
     assert 4 * SIZE <= sent < 5 * SIZE
 
 
 async def test_a_neighbour_that_lies_harms_nobody(
-    registry: str, fleet: Fleet, bus: MemoryBus, own_store: MongoStore, tmp_path: Path
+    registry: str, fleet: Fleet, system_bus: MemoryBus, own_store: MongoStore, tmp_path: Path
 ):
     lie = tmp_path / "lie"
     lie.write_bytes(bytes(SIZE + 512))
@@ -111,7 +106,7 @@ async def test_a_neighbour_that_lies_harms_nobody(
     await fleet.joined()
     template = await a_pushed_tag(registry, own_store, SIZE)
     await claim(own_store, liar.address, template)
-    desk = Desk(own_store, bus)
+    desk = Desk(own_store, system_bus)
     await desk.ask(a_distribution(template=template, registry=registry, node_ids=("n0", "n1")))
     await until(desk.finished, 30, every=0.05)
     await liar.stop()

@@ -8,7 +8,6 @@ import msgspec
 import pytest
 
 from chassis.bus.memory import MemoryBus
-from chassis.clock import SystemClock
 from chassis.store.mongo import MongoStore
 from contracts.vms import Disk, Overrides, PortRule
 from node_agent.drivers.simulated_host import SimulatedHardware
@@ -71,12 +70,12 @@ def test_every_parameter_of_the_page_is_in_a_test_below():
 
 
 @pytest.fixture
-async def cloud(own_store: MongoStore, tmp_path: Path) -> AsyncIterator[Cloud]:
+async def cloud(
+    system_bus: MemoryBus, own_store: MongoStore, tmp_path: Path
+) -> AsyncIterator[Cloud]:
     """Two nodes that can do everything, with managed MAC addresses."""
-    bus = MemoryBus(SystemClock())
-    await bus.start()
     hardware = SimulatedHardware(usb_devices=("phone",), vlans=("12",))
-    async with running(bus, own_store, tmp_path) as cloud:
+    async with running(system_bus, own_store, tmp_path) as cloud:
         await cloud.add_template()
         await cloud.scheduler(manage_mac_addresses=True)
         await cloud.pusher()
@@ -85,7 +84,6 @@ async def cloud(own_store: MongoStore, tmp_path: Path) -> AsyncIterator[Cloud]:
             await cloud.agent(name, hardware=hardware, max_vm_count=20)
         await cloud.ready(2)
         yield cloud
-    await bus.stop()
 
 
 def made(cloud):

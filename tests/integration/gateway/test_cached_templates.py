@@ -5,7 +5,6 @@ import pytest
 from api_gateway.documents import Unsaid
 from chassis.bus.memory import MemoryBus
 from chassis.bus.port import Delivery, Queue
-from chassis.clock import SystemClock
 from contracts.messages import tag_of
 from contracts.nodes import CachedTemplate
 from contracts.templates import RemoveTemplateFromNodes
@@ -67,35 +66,33 @@ async def test_a_malformed_removal_is_400_naming_the_field(api: Api, path, body,
     assert answer.json["message"].startswith(f"{field}: ")
 
 
-async def test_a_removal_accepted_without_a_bus_is_said_by_whoever_has_one(api: Api, cloud: Cloud):
+async def test_a_removal_accepted_without_a_bus_is_said_by_whoever_has_one(
+    api: Api, cloud: Cloud, system_bus: MemoryBus
+):
     await cloud.add_node("n1", templates=CACHED)
-    bus = MemoryBus(SystemClock())
-    await bus.start()
-    deaf = await cloud.gateway(bus)
-    bus.cut()
+    deaf = await cloud.gateway(system_bus)
+    system_bus.cut()
     assert (await deaf("DELETE", REMOVE)).body["requests_sent"] == 1
     await deaf.gateway.stop()
     assert cloud.said(RemoveTemplateFromNodes) == []
     await cloud.gateway(outbox_seconds=0.05)
     (command,) = await until(lambda: cloud.said(RemoveTemplateFromNodes))
     assert command.node_ids == ("n1",)
-    await bus.stop()
 
 
-async def test_a_removal_waits_for_a_registry_that_was_never_there(cloud: Cloud):
+async def test_a_removal_waits_for_a_registry_that_was_never_there(
+    cloud: Cloud, system_bus: MemoryBus
+):
     await cloud.add_node("n1", templates=CACHED)
-    bus = MemoryBus(SystemClock())
-    await bus.start()
-    alone = await cloud.gateway(bus, outbox_seconds=0.05)
+    alone = await cloud.gateway(system_bus, outbox_seconds=0.05)
     await alone("POST", "/api/v1/group", {"name": "ios"})
     assert (await alone("DELETE", REMOVE)).body["requests_sent"] == 1
     key = tag_of(RemoveTemplateFromNodes)
     await until(lambda: _unsaid_are(cloud, [key]))
     heard: list[Delivery] = []
-    await bus.consume(Queue(name="registry", keys=(key,)), heard.append)
+    await system_bus.consume(Queue(name="registry", keys=(key,)), heard.append)
     await until(lambda: heard)
     await until(lambda: _unsaid_are(cloud, []))
-    await bus.stop()
 
 
 async def _unsaid_are(cloud: Cloud, keys: list[str]) -> bool:

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 import pytest
 
 from chassis.bus.memory import MemoryBus
-from chassis.clock import SystemClock
 from contracts.distributions import (
     CancelDistribution,
     Distribute,
@@ -222,18 +221,17 @@ async def test_cancelling_what_has_ended_changes_nothing(api: Api, cloud: Cloud)
     assert await _stored(cloud, identity) == before
 
 
-async def test_what_one_gateway_accepts_another_shows_and_cancels(api: Api, cloud: Cloud):
-    bus = MemoryBus(SystemClock())
-    await bus.start()
-    deaf = await cloud.gateway(bus)
-    bus.cut()
+async def test_what_one_gateway_accepts_another_shows_and_cancels(
+    api: Api, cloud: Cloud, system_bus: MemoryBus
+):
+    deaf = await cloud.gateway(system_bus)
+    system_bus.cut()
     identity = await _distribute(deaf)
     assert await _show(api, identity) == await _show(deaf, identity)
     await api("DELETE", f"{DISTRIBUTE}?id={identity}")
     shown = (await _show(deaf, identity))["distribute_status"][NODE]
     assert shown["error"] == "request canceled"
     assert cloud.said(Distribute) == []
-    await bus.stop()
 
 
 async def _exists(api: Api, node_id: str) -> bool:

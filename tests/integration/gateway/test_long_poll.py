@@ -8,7 +8,6 @@ import pytest
 from prometheus_client import REGISTRY
 
 from chassis.bus.memory import MemoryBus
-from chassis.clock import SystemClock
 from contracts.instances import InstanceState
 from tests.integration.gateway.cloud import NODE, Answer, Api, Cloud, running
 from tests.waiting import until
@@ -124,18 +123,17 @@ async def test_a_gateway_that_ends_lets_its_waiters_go_with_an_answer(api: Api):
     assert time.monotonic() - began < 4
 
 
-async def test_a_waiter_at_a_gateway_without_its_bus_is_answered(api: Api, cloud: Cloud):
-    bus = MemoryBus(SystemClock())
-    await bus.start()
-    deaf = await cloud.gateway(bus)
+async def test_a_waiter_at_a_gateway_without_its_bus_is_answered(
+    api: Api, cloud: Cloud, system_bus: MemoryBus
+):
+    deaf = await cloud.gateway(system_bus)
     (identity,) = await api.start()
     seen = (await deaf("GET", f"/api/v1/vm?id={identity}")).headers[REVISION]
-    bus.cut()
+    system_bus.cut()
     waiter = asyncio.create_task(_wait(deaf, identity, seen))
     await _waiting()
     await cloud.move(identity, state=InstanceState.STARTED, node_id=NODE, vminfo=running())
     assert (await asyncio.wait_for(waiter, 10)).body["instance_state"] == "Started"
-    await bus.stop()
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """Several gateways, one truth: with the bus, without it, and after it came back."""
 
 from chassis.bus.memory import MemoryBus
-from chassis.clock import SystemClock
 from contracts.instances import InstanceState, StartVM
 from tests.integration.gateway.cloud import NODE, Api, Cloud, instance_changed, running
 from tests.waiting import until
@@ -20,13 +19,11 @@ async def _is_gone(api: Api, identity: str) -> bool:
     return identity not in await api.listed()
 
 
-async def _deaf(cloud: Cloud, **settings) -> tuple[Api, MemoryBus]:
+async def _deaf(cloud: Cloud, bus: MemoryBus) -> Api:
     """A gateway with a bus of its own that is cut as soon as it has loaded."""
-    bus = MemoryBus(SystemClock())
-    await bus.start()
-    api = await cloud.gateway(bus, **settings)
+    api = await cloud.gateway(bus)
     bus.cut()
-    return api, bus
+    return api
 
 
 async def test_an_id_is_found_by_another_replica_at_once(api: Api, cloud: Cloud):
@@ -46,25 +43,25 @@ async def test_a_wish_made_at_one_replica_shows_at_the_other(api: Api, cloud: Cl
     await until(lambda: _named(other, identity, "seven"))
 
 
-async def test_a_deaf_replica_lists_what_another_accepted(api: Api, cloud: Cloud):
-    deaf, bus = await _deaf(cloud)
+async def test_a_deaf_replica_lists_what_another_accepted(
+    api: Api, cloud: Cloud, system_bus: MemoryBus
+):
+    deaf = await _deaf(cloud, system_bus)
     for _ in range(5):
         (identity,) = await api.start()
         assert identity in await deaf.listed()
     await api("DELETE", "/api/v1/vm", {"id": identity})
     assert await _is(deaf, identity, "Terminating")
     assert await _state(deaf, identity) == "Terminating"
-    await bus.stop()
 
 
-async def test_a_deaf_replica_accepts_and_the_document_waits(cloud: Cloud):
+async def test_a_deaf_replica_accepts_and_the_document_waits(cloud: Cloud, system_bus: MemoryBus):
     await cloud.add_template()
-    deaf, bus = await _deaf(cloud)
+    deaf = await _deaf(cloud, system_bus)
     (identity,) = await deaf.start()
     assert await _is(deaf, identity, "Scheduling")
     assert await cloud.store.count("instances", {"pending": True}) == 1
     assert cloud.said(StartVM) == []
-    await bus.stop()
 
 
 async def test_what_was_said_during_an_outage_is_read_after_it(api: Api, cloud: Cloud):

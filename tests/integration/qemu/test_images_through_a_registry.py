@@ -130,18 +130,17 @@ _decode = msgspec.json.Decoder(list[Union[KINDS]]).decode  # type: ignore[valid-
 
 
 @pytest.fixture
-async def world(own_store: MongoStore, tmp_path: Path) -> AsyncIterator[World]:
-    bus = MemoryBus(SystemClock())
-    await bus.start()
-    async with running_registry(own_store, tmp_path / "registry", bus=bus) as registry:
-        world = World(bus, registry, tmp_path)
+async def world(
+    system_bus: MemoryBus, own_store: MongoStore, tmp_path: Path
+) -> AsyncIterator[World]:
+    async with running_registry(own_store, tmp_path / "registry", bus=system_bus) as registry:
+        world = World(system_bus, registry, tmp_path)
         await world.start()
         yield world
         for node, instance_id in (("a", "i-1"), ("b", "i-2"), ("a", "i-3")):
             await world.order(StopVm, node, instance_id)
             await world.heard(VmGone, instance_id)
         await world.stop()
-    await bus.stop()
 
 
 def ref(repository: str, tag: str, digest: str) -> TemplateRef:

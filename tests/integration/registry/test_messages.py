@@ -3,7 +3,6 @@ from datetime import timedelta
 
 import msgspec
 
-from chassis.bus.memory import MemoryBus
 from chassis.bus.port import Queue
 from chassis.clock import SystemClock
 from contracts.distributions import DeleteTemplate
@@ -163,18 +162,17 @@ async def test_concurrent_pushes_to_one_template_lose_no_version(http, client):
     assert [v["number"] for v in versions] == list(range(6))
 
 
-async def test_what_a_stopped_process_left_unsaid_is_said_by_the_next(own_store, tmp_path):
+async def test_what_a_stopped_process_left_unsaid_is_said_by_the_next(
+    own_store, tmp_path, system_bus
+):
     async with running_registry(own_store, tmp_path) as registry:
         registry.bus.cut()
         async with RegistryClient(registry.address) as client:
             await push(client, TEMPLATE, "v1", [qcow2()])
-    bus = MemoryBus(SystemClock())
-    await bus.start()
-    ear = await listen(bus, "template.#", "event.#")
-    async with running_registry(own_store, tmp_path, bus=bus):
+    ear = await listen(system_bus, "template.#", "event.#")
+    async with running_registry(own_store, tmp_path, bus=system_bus):
         await until(lambda: len(ear.heard) == 2)
         await until(lambda: outbox_is_empty(own_store))
-    await bus.stop()
 
 
 async def test_a_change_that_says_nothing_wakes_nobody(own_store, tmp_path, monkeypatch):

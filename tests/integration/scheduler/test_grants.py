@@ -5,7 +5,6 @@ from pathlib import Path
 import aiohttp
 
 from chassis.bus.memory import MemoryBus
-from chassis.clock import SystemClock
 from chassis.store.mongo import MongoStore
 from contracts.instances import InstanceDocument
 from tests.cloud import TEMPLATE_ID, Cloud, running
@@ -40,11 +39,9 @@ async def _reasons(cloud: Cloud, identity: str, filters: set[str]) -> bool:
 
 
 async def test_a_start_follows_the_grants_of_its_group_and_waits_without(
-    own_store: MongoStore, tmp_path: Path
+    system_bus: MemoryBus, own_store: MongoStore, tmp_path: Path
 ):
-    bus = MemoryBus(SystemClock())
-    await bus.start()
-    async with running(bus, own_store, tmp_path) as cloud:
+    async with running(system_bus, own_store, tmp_path) as cloud:
         await cloud.add_template()
         await cloud.gateway(**ALL_ON)
         await _grant(cloud, "n2")
@@ -58,4 +55,3 @@ async def test_a_start_follows_the_grants_of_its_group_and_waits_without(
         await until(lambda: _reasons(cloud, ids[2], {"permission", "capacity"}))
         await _grant(cloud, "n1", "n2")
         assert await until(lambda: _node_of(cloud, ids[2])) == "n1"
-    await bus.stop()

@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from chassis.bus.memory import MemoryBus
-from chassis.clock import SystemClock
 from chassis.lease import LEASES, LeaseDocument
 from chassis.store.mongo import MongoStore
 from chassis.store.port import Delete, Update
@@ -16,7 +15,7 @@ from tests.waiting import until
 
 
 async def test_a_node_that_left_before_its_farewell_was_told_is_told_and_removed(
-    own_store: MongoStore, tmp_path: Path
+    system_bus: MemoryBus, own_store: MongoStore, tmp_path: Path
 ):
     now = datetime.now(UTC)
     farewell = EventHappened(
@@ -39,9 +38,7 @@ async def test_a_node_that_left_before_its_farewell_was_told_is_told_and_removed
         outbox=(say(farewell),),
     )
     await own_store.insert("nodes", [node])
-    bus = MemoryBus(SystemClock())
-    await bus.start()
-    async with running(bus, own_store, tmp_path) as cloud:
+    async with running(system_bus, own_store, tmp_path) as cloud:
         await cloud.pusher()
         await cloud.scheduler()
 
@@ -51,18 +48,15 @@ async def test_a_node_that_left_before_its_farewell_was_told_is_told_and_removed
         await until(gone)
         [told] = await until(lambda: cloud.events("NodeUnregistered"))
         assert told.id == "farewell"
-    await bus.stop()
 
 
 async def test_one_that_cannot_read_the_world_lets_go_and_leads_once_it_can(
-    own_store: MongoStore, tmp_path: Path
+    system_bus: MemoryBus, own_store: MongoStore, tmp_path: Path
 ):
     unreadable = {"where": {"_id": "broken"}, "collection": "nodes"}
     broken = Update(change={"$set": {"status": "?"}}, required=False, upsert=True, **unreadable)
     await own_store.write([broken])
-    bus = MemoryBus(SystemClock())
-    await bus.start()
-    async with running(bus, own_store, tmp_path) as cloud:
+    async with running(system_bus, own_store, tmp_path) as cloud:
         await cloud.scheduler()
 
         async def has_tried(times: int):
@@ -78,4 +72,3 @@ async def test_one_that_cannot_read_the_world_lets_go_and_leads_once_it_can(
             return await own_store.get("nodes", NodeDocument, "n1") is not None
 
         await until(joined)
-    await bus.stop()

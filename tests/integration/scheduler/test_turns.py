@@ -52,19 +52,15 @@ def loader(shaky: Any) -> Loader:
 
 
 @pytest.fixture
-async def turns(shaky: Any, loader: Loader) -> AsyncIterator[Turns]:
+async def turns(system_bus: MemoryBus, shaky: Any, loader: Loader) -> AsyncIterator[Turns]:
     """A scheduler's decider, which leads."""
-    clock = SystemClock()
-    bus = MemoryBus(clock)
-    await bus.start()
-    await bus.keep(EVENTS)
+    await system_bus.keep(EVENTS)
     lease = Lease(shaky, "scheduler", "this", 60.0)
     assert await lease.acquire()
-    turns = Turns(shaky, bus, clock, lease, loader, "here")
+    turns = Turns(shaky, system_bus, SystemClock(), lease, loader, "here")
     await turns.lead()
     yield turns
     await turns.retire()
-    await bus.stop()
 
 
 async def test_an_outbox_that_could_not_be_cleaned_is_cleaned_later(
@@ -89,9 +85,9 @@ async def test_an_outbox_that_could_not_be_cleaned_is_cleaned_later(
 
 
 async def test_a_group_that_is_heard_of_while_older_ones_are_read_stays(
-    turns: Turns, loader: Loader, monkeypatch: pytest.MonkeyPatch
+    system_bus: MemoryBus, turns: Turns, loader: Loader, monkeypatch: pytest.MonkeyPatch
 ):
-    read, steps = loader.groups, Steps(turns, loader, MemoryBus(SystemClock()), 60.0)
+    read, steps = loader.groups, Steps(turns, loader, system_bus, 60.0)
 
     async def overtaken() -> dict[str, GroupDocument]:
         older = await read()
