@@ -11,6 +11,9 @@ from chassis.errors import Unavailable
 _LIMIT = 0.5
 """Seconds a list waits for the database; without an answer nobody can have accepted anything."""
 
+_GATHER = 0.0005
+"""Seconds in which more lists may join a question that has waited for the one before it."""
+
 
 class Unheard:
     """Read before every list, so that a list holds what any gateway has answered OK to.
@@ -34,6 +37,7 @@ class Unheard:
     async def _ask(self, before: "asyncio.Task[None] | None") -> None:
         if before is not None:
             await asyncio.wait({before})
+            await asyncio.sleep(_GATHER)
         self._asking, self._next = self._next, None
         with contextlib.suppress(Unavailable):
             generations = await self._store.pending_generations()
