@@ -45,6 +45,15 @@ async def test_it_runs_once_however_often_it_is_ordered(world: AgentWorld):
     assert len(world.history("script")) == 1
 
 
+async def test_copies_that_come_at_once_are_one(world: AgentWorld):
+    await running(world)
+    order = late(world, b"echo hi", monitored=True)
+    await world.order(order, order)
+    assert (await world.heard(VmScripted)).script_result.stdout == "hi\n"
+    assert world.said(VmFailed) == []
+    assert len(world.history("script")) == 1
+
+
 async def test_an_unmonitored_one_has_no_result_and_its_failure_changes_nothing(world: AgentWorld):
     await running(world)
     await world.order(late(world, b"exit 7"))
@@ -111,6 +120,16 @@ async def test_a_hypervisor_that_never_tells_of_its_end_is_not_waited_for(world:
     await until(lambda: world.vm().work.busy)
     for _ in range(80):
         await world.clock.advance(1)
+    assert (await world.heard(VmFailed)).message == "startup script interrupted"
+
+
+async def test_an_error_that_nobody_foresaw_has_failed_it(world: AgentWorld, monkeypatch):
+    async def broken(*_given: Any, **_more: Any) -> None:
+        raise RuntimeError("unforeseen")
+
+    await running(world)
+    monkeypatch.setattr(world.driver, "run_script", broken)
+    await world.order(late(world, b"exit 0"))
     assert (await world.heard(VmFailed)).message == "startup script interrupted"
 
 

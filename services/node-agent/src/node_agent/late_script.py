@@ -30,10 +30,8 @@ def take(host: Host, vm: Vm, order: RunScript) -> Callable[[], None] | None:
         return functools.partial(_tell, host, vm)
     if isinstance(record.report, VmFailed):
         return vm.tell_again
-    if vm.work.busy:
+    if vm.work.busy or record.late_script is not None:
         return None
-    if record.late_script is not None:
-        return functools.partial(vm.interrupt, record.late_script)
     if vm.phase is not VmPhase.RUNNING or host.clock.now() > order.deadline:
         return None
     vm.put(record.with_(late_script=order.script, script_begun=True, confirmed=True))
@@ -50,6 +48,9 @@ async def _run(host: Host, vm: Vm, script: Script) -> None:
         await vm.end_by_script(failed)
     except DriverError as error:
         _log.warning("vm.script_lost", vm=name, error=str(error))
+        await vm.end_by_script(interrupted(script))
+    except Exception:
+        _log.exception("vm.script_failed", vm=name)
         await vm.end_by_script(interrupted(script))
     else:
         ended = {"late_script": None, "late_script_ended": True, "script_result": result}
