@@ -12,8 +12,8 @@ pytestmark = pytest.mark.parametrize("broker", ["memory"], indirect=True)
 
 @pytest.mark.parametrize(
     "wish",
-    [{"tag": "v1"}, {"vcpu": 4}, {"startup_script": "ZWNobwo="}, {"node_id": "n1"}],
-    ids=["another-tag", "an-override", "a-script", "a-pinned-node"],
+    [{"tag": "v1"}, {"vcpu": 4}, {"name_template": "mine-$ts"}, {"node_id": "n1"}],
+    ids=["another-tag", "an-override", "a-name-template", "a-pinned-node"],
 )
 async def test_what_a_pool_cannot_serve_starts_as_ever(cloud, wish):
     pool = await make_pool(cloud, size=1)
