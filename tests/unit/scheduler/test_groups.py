@@ -1,6 +1,6 @@
 """The groups that a node asks for when it joins, also when nobody knows them yet."""
 
-from contracts.groups import GroupChanged, GroupDocument
+from contracts.groups import GroupChanged, GroupDocument, GroupRemoved
 from contracts.nodes import ConfigureNode, NodeSpec
 
 
@@ -23,6 +23,14 @@ def test_a_group_that_is_told_after_the_node_has_joined_gets_it(cloud):
     assert node.status.groups == ("id-mac", "id-ios")
     assert node.group_ids == {"id-mac", "id-ios"}
     assert other.status.groups == ()
+
+
+def test_a_group_that_is_told_again_after_its_removal_has_its_node_once(cloud):
+    know(cloud, "ios")
+    node = cloud.join("mini", groups=("ios",))
+    cloud.say(GroupRemoved(group_id="id-ios"))
+    know(cloud, "ios")
+    assert node.status.groups == ("id-ios",)
 
 
 def test_what_an_operator_wished_is_left_alone(cloud):

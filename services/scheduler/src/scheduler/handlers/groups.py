@@ -36,7 +36,8 @@ def _add_nodes(world: World, new: dict[str, str], moment: Moment) -> None:
     for node in world.cluster.nodes.values():
         if not node.online or node.spec.groups is not None:
             continue
-        asked = tuple(new[name] for name in node.status.facts.groups if name in new)
-        if asked:
-            node.update(moment.now, groups=node.status.groups + asked)
+        asked = (new[name] for name in node.status.facts.groups if name in new)
+        missing = tuple(group_id for group_id in asked if group_id not in node.status.groups)
+        if missing:
+            node.update(moment.now, groups=node.status.groups + missing)
             world.touch_node(node, urgent=True, better=True)
